@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Error objects and assertions; see error.h. */
+#include "base/error.h"
+
+#include <execinfo.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static void fill(struct mill_error *err, int code, unsigned line, unsigned col, const char *fmt, va_list args)
+{
+    char text[sizeof(err->msg)];
+
+    /* Formatted aside first: an argument may be the old message itself. */
+    vsnprintf(text, sizeof(text), fmt, args);
+    err->code = code;
+    err->line = line;
+    err->col = col;
+    memcpy(err->msg, text, sizeof(text));
+}
+
+int mill_fail(struct mill_error *err, int code, const char *fmt, ...)
+{
+    mill_assert(code < 0);
+    if (err != NULL) {
+        va_list args;
+        va_start(args, fmt);
+        fill(err, code, 0, 0, fmt, args);
+        va_end(args);
+    }
+    return code;
+}
+
+int mill_fail_at(struct mill_error *err, int code, unsigned line, unsigned col, const char *fmt, ...)
+{
+    mill_assert(code < 0);
+    if (err != NULL) {
+        va_list args;
+        va_start(args, fmt);
+        fill(err, code, line, col, fmt, args);
+        va_end(args);
+    }
+    return code;
+}
+
+void mill_error_prefix(struct mill_error *err, const char *fmt, ...)
+{
+    if (err == NULL) {
+        return;
+    }
+    char text[sizeof(err->msg)];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    size_t used = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+    snprintf(text + used, sizeof(text) - used, ": %s", err->msg);
+    memcpy(err->msg, text, sizeof(text));
+}
+
+bool mill_error_is_retriable(int code)
+{
+    return code == MILL_EUNAVAIL || code == MILL_ERETRY;
+}
+
+int mill_error_exit_status(int code)
+{
+    switch (code) {
+    case MILL_OK:
+    case MILL_EEND:
+        return EX_OK;
+    case MILL_EUSAGE:
+        return EX_USAGE;
+    case MILL_EDATA:
+        return EX_DATAERR;
+    case MILL_ENOINPUT:
+        return EX_NOINPUT;
+    case MILL_EUNAVAIL:
+        return EX_UNAVAILABLE;
+    case MILL_ERESOURCE:
+        return EX_OSERR;
+    case MILL_EIO:
+        return EX_IOERR;
+    case MILL_ERETRY:
+        return EX_TEMPFAIL;
+    case MILL_ECONFIG:
+        return EX_CONFIG;
+    default:
+        return EX_SOFTWARE;
+    }
+}
+
+void mill_assert_failed(const char *expr, const char *file, int line)
+{
+    void *frames[64];
+
+    fprintf(stderr, "tidemill: %s:%d: assertion '%s' failed; this is a bug\n", file, line, expr);
+    backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
+    abort();
+}

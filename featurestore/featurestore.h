@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Feature store: expressions, windowed aggregates over entity state, and the two stores behind them.
+ *
+ * A feature view (struct mill_view) describes features of one entity computed from one source. It is compiled once,
+ * is immutable and shared by all threads. The state of its entities lives in tables (struct mill_view_table), one per
+ * view and partition, each owned by one shard thread. Per batch:
+ *
+ *   mill_view_prepare   vector: expression features, keys, where-masks            (pure; any order)
+ *   mill_view_fold      one row: the event changes its entity's state, and the row's aggregates are read as of the
+ * event's own time                                                      (in merged event order) mill_view_lookup    one
+ * row of another source: the entity's row as of that event's time; state unchanged mill_view_finish    vector:
+ * derivations over features and aggregates
+ *
+ * State is a function of the set of folded events: arrival order does not show. A fold sees record values, (event time,
+ * partition, offset) and prior state; never a clock, never randomness.
+ */
+#ifndef MILL_FEATURESTORE_H
+#define MILL_FEATURESTORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/batch.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/slice.h"
+#include "base/timestamp.h"
+
+/* ------------------------------------------------------------------------------------------------
+ * Expressions
+ * --------------------------------------------------------------------------------------------- */
+
+struct mill_expr; /* immutable after compile; any thread */
+
+struct mill_expr_name {
+    struct mill_slice name;
+    enum mill_type type;
+    uint32_t column; /* of the batch it will run on */
+};
+struct mill_expr_scope {
+    const struct mill_expr_name *names;
+    uint32_t name_count;
+    const struct mill_timezone *zone; /* for hour(), day_of_week(), ...; NULL is UTC */
+};
+
+/* Types are checked here; an error's col is the position in the text (from 1; line 1) and the message names what was
+ * expected and the nearest name or function. */
+int mill_expr_compile(struct mill_slice text, const struct mill_expr_scope *scope, struct mill_expr **ret_expr,
+                      struct mill_error *err) MILL_MUST_CHECK;
+void mill_expr_free(struct mill_expr *expr);
+enum mill_type mill_expr_type(const struct mill_expr *expr);
+/* Distinct columns that it reads; writes at most capacity of them, returns how many there are. */
+uint32_t mill_expr_columns(const struct mill_expr *expr, uint32_t *columns, uint32_t capacity);
+/* Rows from <= i < to of *out (laid out for the batch's capacity, of the expression's type) get values and validity;
+ * null slots are zeroed. Temporaries and new strings come from arena. Dead rows are computed too (harmlessly). */
+void mill_expr_eval(const struct mill_expr *expr, const struct mill_batch *batch, uint32_t from, uint32_t to,
+                    struct mill_column *out, struct mill_arena *arena);
+/* Names of all functions, for docs, `tidemill list` and suggestions. */
+const char *const *mill_expr_function_names(size_t *ret_count);
+
+/* ------------------------------------------------------------------------------------------------
+ * Entity keys
+ * --------------------------------------------------------------------------------------------- */
+
+enum { MILL_KEY_PARTS_MAX = 8, MILL_KEY_BYTES_MAX = 1024 };
+
+struct mill_join_key {
+    const char *name;
+    enum mill_type type; /* MILL_STRING or MILL_INT64 */
+};
+struct mill_entity {
+    const char *name;
+    const struct mill_join_key *keys;
+    uint32_t key_count;
+};
+
+/* The canonical key bytes: per part, in order, a string as varint length + bytes, an int64 as zig-zag varint. Used as
+ * state key, Redis key part and Kafka key of re-keyed records. columns[k] is the batch column of part k. False where a
+ * part is null or the key is longer than MILL_KEY_BYTES_MAX (nothing usable appended). */
+bool mill_key_encode(const struct mill_entity *entity, const struct mill_batch *batch, const uint32_t *columns,
+                     uint32_t row, struct mill_buffer *out);
+/* From text parts as a person types them, one per join key. */
+int mill_key_parse(const struct mill_entity *entity, const struct mill_slice *parts, uint32_t part_count,
+                   struct mill_buffer *out, struct mill_error *err) MILL_MUST_CHECK;
+/* {"tailnum":"N14228"}; MILL_EDATA where the bytes are not a key of the entity. */
+int mill_key_write_json(const struct mill_entity *entity, struct mill_slice key,
+                        struct mill_json_writer *w) MILL_MUST_CHECK;
+
+/* ------------------------------------------------------------------------------------------------
+ * Views
+ * --------------------------------------------------------------------------------------------- */
+
+enum mill_window_semantics {
+    MILL_WINDOW_DEFAULT,  /* exact up to 1 h, else hop W/60 rounded down to a divisor of W */
+    MILL_WINDOW_EXACT,    /* t - W < ts <= t */
+    MILL_WINDOW_HOP,      /* floor(t - W, hop) <= ts <= t */
+    MILL_WINDOW_CHRONON,  /* floor(t - W, tail hop) <= ts < t; tail hop 1 d, 1 h or 5 min by W */
+    MILL_WINDOW_FEAST,    /* hop-aligned tiles */
+    MILL_WINDOW_OPENMLDB, /* t - W <= ts <= t */
+};
+
+struct mill_feature_spec {
+    const char *name;
+    struct mill_slice expr;
+    unsigned line, col; /* of the expression in the project file, 0 where there is none */
+};
+
+struct mill_aggregate_spec {
+    const char *name;     /* output: {column}_{function}_{window}, or {column}_{function} without a window */
+    const char *column;   /* of the source, or an expression feature of the view */
+    const char *function; /* "count", "sum", ...: a name of the aggregate table */
+    int64_t window_us;    /* 0: since the beginning */
+    enum mill_window_semantics semantics;
+    int64_t hop_us;          /* for MILL_WINDOW_HOP */
+    struct mill_slice where; /* bool expression over source columns and features; empty: all events */
+    unsigned line, col;
+};
+
+struct mill_view_spec {
+    const char *name;
+    struct mill_entity entity;
+    const struct mill_schema *source_schema;
+    const struct mill_feature_spec *features;
+    uint32_t feature_count;
+    const struct mill_aggregate_spec *aggregates;
+    uint32_t aggregate_count;
+    const struct mill_feature_spec *derivations; /* over source columns, features and aggregates */
+    uint32_t derivation_count;
+    const struct mill_timezone *zone;
+    int64_t ttl_us;      /* 0: never; an entity whose newest event is older is as if unknown in lookups */
+    int64_t lateness_us; /* rows are exact for events up to this much behind the newest */
+    uint32_t events_max; /* of one entity that an exact window may keep; beyond it the oldest go, counted */
+};
+
+struct mill_view;
+
+/* Checks names and types and compiles. Errors carry line and col of the offending item (expression positions added in).
+ * The spec and everything in it must outlive the view. */
+int mill_view_compile(const struct mill_view_spec *spec, struct mill_view **ret_view,
+                      struct mill_error *err) MILL_MUST_CHECK;
+void mill_view_free(struct mill_view *view);
+const struct mill_view_spec *mill_view_spec_of(const struct mill_view *view);
+/* Output columns: features, aggregates, derivations in order (the first mill_view_output_count), then hidden ones that
+ * derivations of lookups need. A batch gives a view's use that many columns in a row. */
+const struct mill_schema *mill_view_schema(const struct mill_view *view);
+uint32_t mill_view_output_count(const struct mill_view *view);
+/* A hash of everything that gives stored state its meaning; state of another hash is refused. */
+uint64_t mill_view_state_hash(const struct mill_view *view);
+/* Source columns that expressions, aggregates and keys read. Returns how many; writes at most capacity. */
+uint32_t mill_view_source_columns(const struct mill_view *view, uint32_t *columns, uint32_t capacity);
+
+const char *const *mill_aggregate_names(size_t *ret_count);
+
+/* A view's place in batches of one layout. OWN: batches of the view's own source (source columns come first). LOOKUP:
+ * batches of another source, whose columns key_columns[] hold the join keys. */
+struct mill_view_use {
+    const struct mill_view *view;
+    bool lookup;
+    uint32_t first_column;
+    uint32_t key_columns[MILL_KEY_PARTS_MAX];
+};
+
+/* Per batch and use: keys and masks of its rows. Lives in the batch's arena. */
+struct mill_view_rows;
+/* Vector step for all rows of the batch. For OWN also evaluates the expression features. */
+struct mill_view_rows *mill_view_prepare(const struct mill_view_use *use, struct mill_batch *batch);
+/* Canonical key of a row; n = 0 where a part is null. Lives as long as the batch. */
+struct mill_slice mill_view_rows_key(const struct mill_view_rows *rows, uint32_t row);
+
+struct mill_kv;
+struct mill_kv_batch;
+struct mill_view_table;
+
+struct mill_view_table_options {
+    int32_t partition;
+    uint16_t view_id;      /* in state keys; stable (hash of the name) */
+    uint32_t entities_max; /* kept in memory; beyond it the least recently used go to kv (or, without kv, opening more
+                            * is MILL_ERESOURCE) */
+    struct mill_kv *kv;    /* NULL: memory only */
+};
+int mill_view_table_open(const struct mill_view *view, const struct mill_view_table_options *options,
+                         struct mill_view_table **ret_table, struct mill_error *err) MILL_MUST_CHECK;
+void mill_view_table_close(struct mill_view_table *table);
+
+/* Events at or before this time will not come any more (or only under late_events: apply); raises only. */
+void mill_view_table_advance(struct mill_view_table *table, int64_t watermark_us);
+
+struct mill_fold_result {
+    bool newest;             /* the event is now its entity's newest by (event time, partition, offset) */
+    uint32_t superseded_row; /* row of the same mill_view_rows that was newest before, or UINT32_MAX */
+};
+/* Folds row of an OWN use and writes its aggregate columns. Rows without a key get null aggregates (count 0) and change
+ * nothing. MILL_EUNAVAIL/MILL_EIO: the cold tier failed; nothing changed; call again later. MILL_ERESOURCE: no room. */
+int mill_view_fold(struct mill_view_table *table, struct mill_view_rows *rows, uint32_t row,
+                   struct mill_fold_result *ret_result, struct mill_error *err) MILL_MUST_CHECK;
+/* Writes all columns but derivations of a LOOKUP use, as of the batch's event time of that row. Unknown or expired
+ * entity: nulls, count 0. */
+int mill_view_lookup(struct mill_view_table *table, struct mill_view_rows *rows, uint32_t row,
+                     struct mill_error *err) MILL_MUST_CHECK;
+/* Derivations for rows from <= i < to. */
+void mill_view_finish(struct mill_view_rows *rows, uint32_t from, uint32_t to);
+
+/* Appends all dirty entities to the write batch and marks them clean. The caller writes the batch (with the applied
+ * offset) before any later flush. Returns how many. */
+uint32_t mill_view_table_flush(struct mill_view_table *table, struct mill_kv_batch *batch);
+
+struct mill_view_table_stats {
+    uint64_t entities, state_bytes, evicted, cold_reads, events_dropped; /* dropped: beyond events_max */
+};
+void mill_view_table_stats(const struct mill_view_table *table, struct mill_view_table_stats *ret_stats);
+
+/* ------------------------------------------------------------------------------------------------
+ * Key-value store (RocksDB)
+ * --------------------------------------------------------------------------------------------- */
+
+enum mill_kv_family { MILL_KV_STATE, MILL_KV_META };
+enum { MILL_KV_FAMILY_COUNT = 2 };
+
+struct mill_kv_options {
+    const char *path;
+    uint64_t cache_bytes, write_buffer_bytes; /* 0: defaults 64 MiB, 64 MiB */
+};
+/* One per process; a second process on the same path is refused with a message that says so. */
+int mill_kv_open(const struct mill_kv_options *options, struct mill_kv **ret_kv,
+                 struct mill_error *err) MILL_MUST_CHECK;
+void mill_kv_close(struct mill_kv *kv);
+/* Replaces *out by the value; 1 found, 0 not. Any thread. */
+int mill_kv_get(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice key, struct mill_buffer *out,
+                struct mill_error *err) MILL_MUST_CHECK;
+/* Calls each() for all keys that begin with prefix, in order, until it returns false. */
+int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix,
+                 bool (*each)(void *context, struct mill_slice key, struct mill_slice value), void *context,
+                 struct mill_error *err) MILL_MUST_CHECK;
+/* A write batch: one thread fills it, one (maybe another) writes it. Atomic over families. */
+struct mill_kv_batch *mill_kv_batch_new(void);
+void mill_kv_batch_free(struct mill_kv_batch *batch);
+void mill_kv_batch_reset(struct mill_kv_batch *batch);
+void mill_kv_batch_put(struct mill_kv_batch *batch, enum mill_kv_family family, struct mill_slice key,
+                       struct mill_slice value);
+void mill_kv_batch_delete(struct mill_kv_batch *batch, enum mill_kv_family family, struct mill_slice key);
+uint32_t mill_kv_batch_count(const struct mill_kv_batch *batch);
+/* WAL on, not synced: survives kill -9; after a power loss an earlier consistent point comes back (Kafka refills the
+ * rest). MILL_EIO with a message that says "no space left on device" where that is so; mill_kv_resume tries to leave
+ * that state. */
+int mill_kv_write(struct mill_kv *kv, struct mill_kv_batch *batch, struct mill_error *err) MILL_MUST_CHECK;
+int mill_kv_resume(struct mill_kv *kv, struct mill_error *err) MILL_MUST_CHECK;
+
+/* ------------------------------------------------------------------------------------------------
+ * Online store (Redis)
+ * --------------------------------------------------------------------------------------------- */
+
+enum mill_online_layout { MILL_ONLINE_PACKED, MILL_ONLINE_FEAST };
+
+struct mill_online_options {
+    const char *project;
+    const char *connection_string; /* Feast's: "host:port,db=0,password=..." or "/path/to/socket" */
+    const char *password;          /* from password_file; NULL: none */
+    enum mill_online_layout layout;
+    uint32_t window_bytes; /* unacknowledged bytes in flight; 0: 256 KiB */
+    int timeout_ms;        /* connect and reply; 0: 2000 */
+};
+
+/* What the store needs to know of a view; must outlive the store. */
+struct mill_online_view {
+    const char *name;
+    const struct mill_entity *entity;
+    const struct mill_field *features; /* output columns, in order */
+    uint32_t feature_count;
+    int64_t ttl_us; /* 0: no expiry */
+};
+
+/* One connection, one thread. Opening does not connect. */
+struct mill_online;
+int mill_online_open(const struct mill_online_options *options, const struct mill_online_view *views,
+                     uint32_t view_count, struct mill_online **ret_online, struct mill_error *err) MILL_MUST_CHECK;
+void mill_online_close(struct mill_online *online);
+/* Takes the fencing token of a partition (of state key space `partition`): writes of an earlier owner are refused from
+ * now on. Connects. Rows at or below the offset that an earlier owner wrote are compared on the server (newest event
+ * time, then offset wins). */
+int mill_online_claim(struct mill_online *online, int32_t partition, struct mill_error *err) MILL_MUST_CHECK;
+/* Queues the row (columns first_column... of batch) of an entity; bytes are copied. newest rows of an entity only. */
+void mill_online_put(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
+                     const struct mill_batch *batch, uint32_t row, uint32_t first_column);
+/* Sends what is queued and reads what has been answered without waiting (wait false), or until all is acknowledged.
+ * MILL_EUNAVAIL: the connection failed; everything unacknowledged is kept and sent again by the next call (reconnects
+ * with backoff inside). MILL_EDATA with "fenced": another owner has the partition. */
+int mill_online_sync(struct mill_online *online, bool wait, struct mill_error *err) MILL_MUST_CHECK;
+uint64_t mill_online_pending_bytes(const struct mill_online *online);
+
+/* Reads one entity's row: 1 and *ret_row (memory from arena), 0 where there is none or it is expired. */
+struct mill_online_row {
+    int64_t event_time_us, offset; /* offset -1 in the feast layout */
+    int32_t partition;
+    const struct mill_column *values; /* row 0 of feature_count columns */
+};
+int mill_online_get(struct mill_online *online, uint32_t view, struct mill_slice key, struct mill_arena *arena,
+                    struct mill_online_row *ret_row, struct mill_error *err) MILL_MUST_CHECK;
+
+#endif

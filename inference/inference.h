@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inference: tree ensembles, loaded from their trainers' files and scored exactly.
+ *
+ * A model is immutable after load and may be scored by any number of threads at once. Margins are bit-equal to the
+ * trainer's own (XGBoost: float32 in tree order). What a file holds that is not understood is an error that names the
+ * node and the reason, never a guess.
+ */
+#ifndef MILL_INFERENCE_H
+#define MILL_INFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/batch.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+struct mill_model;
+
+enum mill_model_format {
+    MILL_MODEL_XGBOOST_JSON,
+    MILL_MODEL_XGBOOST_UBJSON,
+    MILL_MODEL_LIGHTGBM,
+    MILL_MODEL_ONNX,
+    MILL_MODEL_CATBOOST
+};
+
+struct mill_model_info {
+    enum mill_model_format format;
+    const char *format_name; /* "xgboost json", ... */
+    const char *trainer_version;
+    const char *objective;
+    char sha256[65];
+    uint32_t tree_count, node_count, leaf_count, depth_max;
+    uint32_t feature_count;
+    const char *const *feature_names; /* feature_count of them, or NULL where the file has none */
+    uint32_t output_count;            /* values a row: 1, classes or targets */
+    uint64_t memory_bytes;
+};
+
+/* By path (format by content and name) or from bytes (name: for messages and the format). */
+int mill_model_load(const char *path, struct mill_model **ret_model, struct mill_error *err) MILL_MUST_CHECK;
+int mill_model_load_bytes(struct mill_slice bytes, const char *name, struct mill_model **ret_model,
+                          struct mill_error *err) MILL_MUST_CHECK;
+void mill_model_free(struct mill_model *model);
+const struct mill_model_info *mill_model_info(const struct mill_model *model);
+
+enum mill_model_output { MILL_MODEL_MARGIN, MILL_MODEL_PREDICTION };
+
+/* Dense rows: row r, feature f at rows[r * stride + f]; NaN is missing; stride >= column_count; features beyond
+ * column_count are missing. out: row_count * output_count values, row-major. No allocation. The f64 variant casts as
+ * the trainer does (XGBoost: to float first). */
+void mill_model_score_f32(const struct mill_model *model, const float *rows, size_t row_count, size_t column_count,
+                          size_t stride, enum mill_model_output output, float *out);
+void mill_model_score_f64(const struct mill_model *model, const double *rows, size_t row_count, size_t column_count,
+                          size_t stride, enum mill_model_output output, double *out);
+
+/* How a feature service feeds a model: position in the service -> feature of the model, by name. Where the model has no
+ * names, by position (counts must be equal). A mismatch is an error that lists both sides. */
+struct mill_model_input {
+    uint32_t *column; /* per model feature: the batch column */
+    uint32_t feature_count;
+};
+int mill_model_bind(const struct mill_model *model, const char *const *service_names, const uint32_t *service_columns,
+                    uint32_t service_count, struct mill_arena *arena, struct mill_model_input *ret_input,
+                    struct mill_error *err) MILL_MUST_CHECK;
+/* Scores rows from <= i < to of the batch (bool, int64, float64 columns; null is missing) into out[(i - from) *
+ * output_count]. Temporaries from the batch's arena. */
+void mill_model_score(const struct mill_model *model, const struct mill_model_input *input,
+                      const struct mill_batch *batch, uint32_t from, uint32_t to, enum mill_model_output output,
+                      double *out);
+
+#endif
