@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+MILL_PRINTF(5, 0)
 static void fill(struct mill_error *err, int code, unsigned line, unsigned col, const char *fmt, va_list args)
 {
     char text[sizeof(err->msg)];
