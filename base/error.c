@@ -51,14 +51,20 @@ void mill_error_prefix(struct mill_error *err, const char *fmt, ...)
     if (err == NULL) {
         return;
     }
-    char text[sizeof(err->msg)];
+    /* Room for both texts; what is over the message's size is cut when it is copied back. */
+    char text[2 * sizeof(err->msg) + 2];
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, args);
+    int n = vsnprintf(text, sizeof(err->msg), fmt, args);
     va_end(args);
-    size_t used = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    snprintf(text + used, sizeof(text) - used, ": %s", err->msg);
-    memcpy(err->msg, text, sizeof(text));
+    size_t used = n < 0 ? 0 : (size_t)n < sizeof(err->msg) ? (size_t)n : sizeof(err->msg) - 1;
+    size_t old = strnlen(err->msg, sizeof(err->msg) - 1);
+    memcpy(text + used, ": ", 2);
+    memcpy(text + used + 2, err->msg, old);
+    size_t total = used + 2 + old;
+    size_t kept = total < sizeof(err->msg) ? total : sizeof(err->msg) - 1;
+    memcpy(err->msg, text, kept);
+    err->msg[kept] = '\0';
 }
 
 bool mill_error_is_retriable(int code)
