@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: a project compiled into what shards run. Immutable once built, shared by all threads.
+ *
+ * A flow is the way of one source's events. Its first stage reads the source's topic; every further stage reads a
+ * re-keyed internal topic, so that each entity's state is folded by the one shard that owns the entity's partition. An
+ * event visits the stages in order, carrying the columns that later stages need, and is scored at the stage where a
+ * model's inputs are complete. Offline there is one shard, and the stages of a flow simply run one after the other on
+ * the same batch: the same code, the same bits.
+ */
+#ifndef MILL_ENGINE_PLAN_INTERNAL_H
+#define MILL_ENGINE_PLAN_INTERNAL_H
+
+#include "engine/engine.h"
+
+/* One view as one flow uses it: folded (own) or looked up. */
+struct mill__plan_use {
+    uint32_t view; /* of the project */
+    struct mill_view_use use;
+};
+
+struct mill__stage {
+    uint32_t source, index; /* index 0: the source's own topic */
+    const char *topic;
+    const struct mill_entity *entity; /* what the topic is keyed by; NULL for stage 0 of a source without `key:` */
+    uint32_t key_columns[MILL_KEY_PARTS_MAX];
+    struct mill__plan_use *uses;
+    uint32_t use_count;
+    uint32_t *carried; /* index > 0: batch columns that a re-keyed record holds */
+    uint32_t carried_count;
+    uint64_t carried_hash;
+    uint32_t *models; /* complete after this stage */
+    uint32_t model_count;
+    uint32_t merge_group; /* stages of one group and partition are merged by event time */
+};
+
+struct mill__flow {
+    uint32_t source;
+    struct mill_schema schema; /* source fields, then the columns of each use of each stage */
+    struct mill__stage *stages;
+    uint32_t stage_count;
+};
+
+struct mill__plan_model {
+    const struct mill_model_config *config;
+    struct mill_model *model;
+    struct mill_model_input input;
+    uint32_t output_count;
+    uint32_t stage;                         /* of the flow of config->source, complete after it */
+    const struct mill_join_key **key_parts; /* distinct join keys of the service's entities */
+    uint32_t *key_columns;
+    uint32_t key_part_count;
+};
+
+struct mill__plan {
+    const struct mill_project *project;
+    struct mill_view **views;
+    struct mill__flow *flows; /* one per source */
+    struct mill__plan_model *models;
+    struct mill__stage **topics; /* all stages of all flows: index = topic number of the consumer */
+    uint32_t topic_count;
+    int32_t partition_count; /* of every topic that state depends on */
+    uint32_t merge_group_count;
+    uint64_t state_hash; /* of everything that gives stored state its meaning */
+    struct mill_arena arena;
+};
+
+/* partition_counts: per source, the topic's count; NULL offline. Models are loaded here. */
+int mill__plan_open(const struct mill_project *project, const int32_t *partition_counts, struct mill__plan **ret_plan,
+                    struct mill_error *err) MILL_MUST_CHECK;
+void mill__plan_close(struct mill__plan *plan);
+
+#endif
