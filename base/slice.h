@@ -39,5 +39,7 @@ static inline int mill_slice_compare(struct mill_slice a, struct mill_slice b)
 
 /* True where every byte sequence is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool mill_utf8_is_valid(struct mill_slice s);
+/* How many bytes at the start of s are well-formed UTF-8: s.n, or where the first bad sequence starts. */
+size_t mill_utf8_valid_prefix(struct mill_slice s);
 
 #endif
