@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, running and stopping the stream engine: waits for Kafka, compiles the plan, starts the shards. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/engine_internal.h"
+
+enum {
+    ASK_TIMEOUT_MS = 3000,
+    WATCH_MS = 50,
+    IDLE_ROUNDS = 10, /* of WATCH_MS without a step forward: the end */
+};
+#define LEAVE_AFTER_NS (30 * INT64_C(1000000000))
+
+bool mill__engine_must_leave(const struct mill_engine *engine)
+{
+    if (atomic_load_explicit(&engine->leave, memory_order_relaxed)) {
+        return true;
+    }
+    int64_t stopped_ns = atomic_load_explicit(&engine->stopped_ns, memory_order_relaxed);
+    return stopped_ns != 0 && mill_clock_mono_ns() - stopped_ns > LEAVE_AFTER_NS;
+}
+
+void mill_engine_stop(struct mill_engine *engine)
+{
+    int64_t not_yet = 0;
+
+    atomic_compare_exchange_strong(&engine->stopped_ns, &not_yet, mill_clock_mono_ns());
+    atomic_store_explicit(&engine->stop, true, memory_order_relaxed);
+}
+
+static void on_kafka_log(void *context, int level, const char *text)
+{
+    (void)context;
+    mill_log(level <= 3 ? MILL_LOG_ERROR : level == 4 ? MILL_LOG_WARNING : MILL_LOG_DEBUG, "kafka", "%s", text);
+}
+
+static void list_online_views(struct mill_engine *engine)
+{
+    const struct mill_project *project = engine->project;
+
+    engine->online_views = mill_calloc(project->view_count, sizeof(*engine->online_views));
+    engine->online_index = mill_calloc(project->view_count, sizeof(*engine->online_index));
+    for (uint32_t v = 0; v < project->view_count; v++) {
+        engine->online_index[v] = engine->online_view_count;
+        if (project->views[v].online) {
+            engine->online_views[engine->online_view_count++] = (struct mill_online_view){
+                .name = project->views[v].spec.name,
+                .entity = &project->views[v].spec.entity,
+                .features = mill_view_schema(engine->plan->views[v])->fields,
+                .feature_count = mill_view_output_count(engine->plan->views[v]),
+                .ttl_us = project->views[v].spec.ttl_us,
+            };
+        }
+    }
+}
+
+struct id_search {
+    uint32_t next;
+};
+
+static bool see_id(void *context, struct mill_slice key, struct mill_slice value)
+{
+    struct id_search *search = context;
+    uint16_t id = 0;
+
+    (void)key;
+    if (value.n == sizeof(id)) {
+        memcpy(&id, value.p, sizeof(id));
+        search->next = (uint32_t)id + 1 > search->next ? (uint32_t)id + 1 : search->next;
+    }
+    return true;
+}
+
+/* State keys hold a view's number, not its name: the number is given once and kept as "view/<name>". */
+static int number_views(struct mill_engine *engine, struct mill_error *err)
+{
+    const struct mill_project *project = engine->project;
+    struct id_search search = {0};
+    struct mill_buffer key = {0}, value = {0};
+    struct mill_kv_batch *batch = mill_kv_batch_new();
+    int rc = MILL_OK;
+
+    engine->view_ids = mill_calloc(project->view_count, sizeof(*engine->view_ids));
+    if (engine->kv != NULL) {
+        rc = mill_kv_scan(engine->kv, MILL_KV_META, mill_slice_of("view/"), see_id, &search, err);
+    }
+    for (uint32_t v = 0; v < project->view_count && rc >= 0; v++) {
+        mill_buffer_reset(&key);
+        mill_buffer_printf(&key, "view/%s", project->views[v].spec.name);
+        rc = engine->kv == NULL ? 0 : mill_kv_get(engine->kv, MILL_KV_META, mill_buffer_slice(&key), &value, err);
+        if (rc == 1 && value.n == sizeof(uint16_t)) {
+            memcpy(&engine->view_ids[v], value.p, sizeof(uint16_t));
+        } else if (rc >= 0) {
+            engine->view_ids[v] = (uint16_t)search.next++;
+            struct mill_slice id = {(const char *)&engine->view_ids[v], sizeof(uint16_t)};
+            mill_kv_batch_put(batch, MILL_KV_META, mill_buffer_slice(&key), id);
+        }
+    }
+    if (rc >= 0 && mill_kv_batch_count(batch) > 0 && engine->kv != NULL) {
+        rc = mill_kv_write(engine->kv, batch, err);
+    }
+    mill_kv_batch_free(batch);
+    mill_buffer_clear(&key);
+    mill_buffer_clear(&value);
+    return rc < 0 ? rc : MILL_OK;
+}
+
+static int open_engine(struct mill_engine *engine, struct mill_error *err)
+{
+    const struct mill_project *project = engine->project;
+
+    engine->kafka = (struct mill_kafka_options){
+        .brokers = project->kafka.brokers,
+        .group = project->kafka.group,
+        .client_id = "tidemill",
+        .librdkafka = project->kafka.librdkafka,
+        .on_log = on_kafka_log,
+    };
+    /* Compiled once without Kafka, so that models and views are found wrong before anything is waited for. */
+    MILL_TRY(mill__plan_open(project, NULL, &engine->plan, err));
+    if (project->offline_store.rocksdb) {
+        MILL_TRY(mill_kv_open(&project->offline_store.options, &engine->kv, err));
+    }
+    return number_views(engine, err);
+}
+
+int mill_engine_open(const struct mill_project *project, const struct mill_engine_options *options,
+                     struct mill_engine **ret_engine, struct mill_error *err)
+{
+    struct mill_engine *engine = mill_calloc(1, sizeof(*engine));
+
+    engine->project = project;
+    engine->options = *options;
+    engine->metrics = mill_metrics_new();
+    int rc = open_engine(engine, err);
+    if (rc < 0) {
+        mill_engine_close(engine);
+        return rc;
+    }
+    *ret_engine = engine;
+    return MILL_OK;
+}
+
+void mill_engine_close(struct mill_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        struct mill__shard_metrics *s = &engine->shards[i].metrics;
+        free(s->records);
+        free(s->rejected);
+        free(s->rows);
+        free(s->scores);
+    }
+    free(engine->shards);
+    free(engine->online_views);
+    free(engine->online_index);
+    free(engine->view_ids);
+    mill__encoder_free(engine->encoder);
+    mill__plan_close(engine->plan);
+    mill_kv_close(engine->kv);
+    mill_metrics_free(engine->metrics);
+    free(engine);
+}
+
+struct mill_metrics *mill_engine_metrics(struct mill_engine *engine)
+{
+    return engine->metrics;
+}
+
+static void nap_ms(int ms)
+{
+    struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    nanosleep(&ts, NULL);
+}
+
+static bool is_stopping(const struct mill_engine *engine)
+{
+    return atomic_load_explicit(&engine->stop, memory_order_relaxed);
+}
+
+/* Asks until Kafka answers and every source topic is there. */
+static int wait_for_topics(struct mill_engine *engine, int32_t *counts, struct mill_error *err)
+{
+    const struct mill_project *project = engine->project;
+
+    for (uint32_t s = 0; s < project->source_count && !is_stopping(engine);) {
+        int rc =
+            mill_kafka_partition_count(&engine->kafka, project->sources[s].spec.topic, ASK_TIMEOUT_MS, &counts[s], err);
+        if (rc == MILL_OK) {
+            s++;
+            continue;
+        }
+        if (rc != MILL_ENOINPUT && !mill_error_is_retriable(rc)) {
+            return rc;
+        }
+        atomic_store_explicit(&engine->is_waiting, true, memory_order_relaxed);
+        mill_log(MILL_LOG_WARNING, "kafka", "waiting for topic '%s': %s", project->sources[s].spec.topic, err->msg);
+        nap_ms(500);
+    }
+    atomic_store_explicit(&engine->is_waiting, false, memory_order_relaxed);
+    return MILL_OK;
+}
+
+/* Creates a topic of ours where it is missing, and makes sure that one that must match the state's partitions does. */
+static int make_topic(struct mill_engine *engine, const char *topic, int32_t count, bool must_match,
+                      struct mill_error *err)
+{
+    int32_t found = 0;
+    int rc;
+
+    do {
+        rc = mill_kafka_partition_count(&engine->kafka, topic, ASK_TIMEOUT_MS, &found, err);
+        if (rc == MILL_ENOINPUT) {
+            rc = mill_kafka_create_topic(&engine->kafka, topic, count, NULL, ASK_TIMEOUT_MS, err);
+            found = count;
+        }
+        if (mill_error_is_retriable(rc)) {
+            mill_log(MILL_LOG_WARNING, "kafka", "waiting to create topic '%s': %s", topic, err->msg);
+            nap_ms(500);
+        }
+    } while (mill_error_is_retriable(rc) && !is_stopping(engine));
+    if (rc == MILL_OK && must_match && found != count) {
+        return mill_fail(err, MILL_ECONFIG,
+                         "internal topic '%s' has %d partitions, but %d are needed; hint: delete the topic, or set "
+                         "kafka.internal_partitions to %d",
+                         topic, found, count, found);
+    }
+    return rc;
+}
+
+static int make_topics(struct mill_engine *engine, struct mill_error *err)
+{
+    const struct mill_project *project = engine->project;
+    int32_t count = engine->plan->partition_count;
+
+    for (uint32_t t = 0; t < engine->plan->topic_count; t++) {
+        if (engine->plan->topics[t]->index > 0) {
+            MILL_TRY(make_topic(engine, engine->plan->topics[t]->topic, count, true, err));
+        }
+    }
+    for (uint32_t v = 0; v < project->view_count; v++) {
+        if (project->views[v].topic != NULL) {
+            MILL_TRY(make_topic(engine, project->views[v].topic, count, false, err));
+        }
+    }
+    if (project->model_count > 0) {
+        MILL_TRY(make_topic(engine, project->output.scores_topic, count, false, err));
+    }
+    return make_topic(engine, project->output.dead_letter_topic, 1, false, err);
+}
+
+static int prepare(struct mill_engine *engine, struct mill_error *err)
+{
+    int32_t *counts = mill_calloc(engine->project->source_count, sizeof(*counts));
+    struct mill__plan *plan = NULL;
+
+    int rc = wait_for_topics(engine, counts, err);
+    if (rc == MILL_OK && !is_stopping(engine)) {
+        rc = mill__plan_open(engine->project, counts, &plan, err);
+    }
+    if (plan != NULL) {
+        mill__plan_close(engine->plan);
+        engine->plan = plan;
+        engine->encoder = mill__encoder_new(plan, true);
+        list_online_views(engine);
+        for (uint32_t t = 0; t < plan->topic_count; t++) {
+            const struct mill__stage *stage = plan->topics[t];
+            engine->partition_total += (uint32_t)(stage->index == 0 ? counts[stage->source] : plan->partition_count);
+        }
+        rc = make_topics(engine, err);
+    }
+    free(counts);
+    return rc;
+}
+
+static uint32_t choose_shard_count(const struct mill_engine *engine)
+{
+    uint32_t count = engine->project->engine.shards;
+
+    if (count == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        count = cores > 0 ? (uint32_t)cores : 1;
+    }
+    uint32_t useful = (uint32_t)engine->plan->partition_count;
+    return count > useful && useful > 0 ? useful : count;
+}
+
+static void start_shards(struct mill_engine *engine)
+{
+    engine->shard_count = choose_shard_count(engine);
+    engine->shards = mill_calloc(engine->shard_count, sizeof(*engine->shards));
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        struct mill__shard *shard = &engine->shards[i];
+        shard->engine = engine;
+        shard->plan = engine->plan;
+        shard->index = i;
+        atomic_store(&shard->trouble, MILL__TROUBLE_STARTING);
+        mill__shard_register_metrics(shard);
+    }
+    atomic_store_explicit(&engine->is_running, true, memory_order_release);
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        int rc = pthread_create(&engine->shards[i].thread, NULL, mill__shard_main, &engine->shards[i]);
+        mill_assert(rc == 0);
+    }
+}
+
+/* All partitions are assigned, read to the end, and nothing has moved for a while: nor is anything under way between
+ * shards. */
+static void watch_for_end(struct mill_engine *engine)
+{
+    uint64_t last = 0;
+
+    for (int still = 0; still < IDLE_ROUNDS && !is_stopping(engine);) {
+        uint64_t moved = 0;
+        uint32_t inputs = 0;
+        bool at_end = true;
+        for (uint32_t i = 0; i < engine->shard_count; i++) {
+            at_end &= atomic_load_explicit(&engine->shards[i].is_at_end, memory_order_acquire);
+            moved += atomic_load_explicit(&engine->shards[i].moved, memory_order_relaxed);
+            inputs += atomic_load_explicit(&engine->shards[i].input_count, memory_order_relaxed);
+        }
+        still = at_end && inputs == engine->partition_total && moved == last ? still + 1 : 0;
+        last = moved;
+        nap_ms(WATCH_MS);
+    }
+    mill_engine_stop(engine);
+}
+
+static int join_shards(struct mill_engine *engine, struct mill_error *err)
+{
+    int rc = MILL_OK;
+
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        pthread_join(engine->shards[i].thread, NULL);
+        if (engine->shards[i].rc < 0 && rc == MILL_OK) {
+            rc = engine->shards[i].rc;
+            *err = engine->shards[i].err;
+        }
+    }
+    return rc;
+}
+
+int mill_engine_run(struct mill_engine *engine, struct mill_error *err)
+{
+    int rc = prepare(engine, err);
+    if (rc < 0 || is_stopping(engine)) {
+        return rc;
+    }
+    start_shards(engine);
+    mill_log(MILL_LOG_INFO, "engine", "running '%s': %u sources, %u feature views, %u models, %u shards, %d partitions",
+             engine->project->name, engine->project->source_count, engine->project->view_count,
+             engine->project->model_count, engine->shard_count, engine->plan->partition_count);
+    if (engine->options.until_end) {
+        watch_for_end(engine);
+    }
+    rc = join_shards(engine, err);
+    atomic_store_explicit(&engine->is_running, false, memory_order_relaxed);
+    return rc;
+}
+
+bool mill_engine_is_ready(struct mill_engine *engine, struct mill_buffer *why)
+{
+    static const struct {
+        unsigned bit;
+        const char *text;
+    } reasons[] = {
+        {MILL__TROUBLE_STARTING, "starting"},
+        {MILL__TROUBLE_KAFKA, "kafka cannot be reached"},
+        {MILL__TROUBLE_REDIS, "the online store cannot be reached"},
+        {MILL__TROUBLE_DISK, "state cannot be written to the offline store"},
+        {MILL__TROUBLE_REGISTRY, "the schema registry cannot be reached"},
+    };
+    unsigned trouble = 0;
+
+    if (!atomic_load_explicit(&engine->is_running, memory_order_acquire)) {
+        mill_buffer_add_string(why,
+                               atomic_load(&engine->is_waiting) ? "waiting for kafka and its topics" : "not running");
+        return false;
+    }
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        trouble |= atomic_load_explicit(&engine->shards[i].trouble, memory_order_relaxed);
+    }
+    for (size_t r = 0; r < sizeof(reasons) / sizeof(reasons[0]); r++) {
+        if (trouble & reasons[r].bit) {
+            mill_buffer_printf(why, "%s%s", why->n > 0 ? "; " : "", reasons[r].text);
+        }
+    }
+    return trouble == 0;
+}

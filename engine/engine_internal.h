@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the shards see of the engine. Set up before the first shard starts and constant then, but for the atomics. */
+#ifndef MILL_ENGINE_INTERNAL_H
+#define MILL_ENGINE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "engine/shard_internal.h"
+
+struct mill_engine {
+    const struct mill_project *project;
+    struct mill_engine_options options;
+    struct mill_metrics *metrics;
+    struct mill_kafka_options kafka;
+    struct mill_kv *kv; /* NULL: `offline_store: {type: none}` */
+    struct mill__plan *plan;
+    struct mill__encoder *encoder;
+    struct mill_online_view *online_views;
+    uint32_t online_view_count;
+    uint32_t *online_index; /* per view of the project */
+    uint16_t *view_ids;     /* per view: its number in state keys, kept in the store by name */
+    struct mill__shard *shards;
+    uint32_t shard_count;
+    uint32_t partition_total; /* of all topics that are consumed */
+
+    _Atomic int64_t stopped_ns; /* monotonic time of the stop; 0: not yet */
+    _Atomic bool stop;          /* drain and leave */
+    _Atomic bool leave;         /* a shard failed: leave without waiting for dependencies */
+    _Atomic bool is_running;    /* shards are there */
+    _Atomic bool is_waiting;    /* for Kafka, before the shards can start */
+};
+
+/* True where waiting for a dependency must end: the engine was asked to stop and has waited long enough, or a shard
+ * failed. */
+bool mill__engine_must_leave(const struct mill_engine *engine);
+
+/* Registers a shard's series; metrics.c. */
+void mill__shard_register_metrics(struct mill__shard *shard);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Applied offsets in RocksDB; see meta_internal.h. Shard threads. */
+#include "engine/meta_internal.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+enum { META_VERSION = 1, UPSTREAMS_MAX = 65536 };
+
+struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, int32_t partition)
+{
+    for (uint32_t i = 0; i < upstreams->count; i++) {
+        if (upstreams->at[i].partition == partition) {
+            return &upstreams->at[i];
+        }
+    }
+    if (upstreams->count == upstreams->capacity) {
+        upstreams->capacity = upstreams->capacity == 0 ? 16 : upstreams->capacity * 2;
+        upstreams->at = mill_realloc(upstreams->at, upstreams->capacity * sizeof(*upstreams->at));
+    }
+    struct mill__upstream *added = &upstreams->at[upstreams->count++];
+    *added = (struct mill__upstream){.partition = partition, .offset = -1, .newest_us = INT64_MIN};
+    return added;
+}
+
+void mill__upstreams_clear(struct mill__upstreams *upstreams)
+{
+    free(upstreams->at);
+    *upstreams = (struct mill__upstreams){0};
+}
+
+void mill__upstreams_copy(struct mill__upstreams *to, const struct mill__upstreams *from)
+{
+    to->count = 0;
+    for (uint32_t i = 0; i < from->count; i++) {
+        *mill__upstreams_find(to, from->at[i].partition) = from->at[i];
+    }
+}
+
+static void put_key(struct mill_buffer *out, const char *topic, int32_t partition)
+{
+    mill_buffer_reset(out);
+    mill_buffer_printf(out, "input/%s/%d", topic, partition);
+}
+
+static int damaged(const char *topic, int32_t partition, struct mill_error *err)
+{
+    return mill_fail(
+        err, MILL_EDATA,
+        "the stored position of topic '%s' partition %d is damaged; hint: remove the offline store's directory "
+        "to rebuild its state from the topics",
+        topic, partition);
+}
+
+static int decode(struct mill_slice bytes, const char *topic, int32_t partition, struct mill__input_meta *ret_meta,
+                  struct mill_error *err)
+{
+    struct mill__input_meta meta = {0};
+    uint64_t sum;
+
+    if (bytes.n < sizeof(sum)) {
+        return damaged(topic, partition, err);
+    }
+    bytes.n -= sizeof(sum);
+    memcpy(&sum, bytes.p + bytes.n, sizeof(sum));
+    struct mill_cursor c = mill_cursor_of(bytes);
+    if (sum != mill_hash64(bytes.p, bytes.n) || mill_cursor_byte(&c) != META_VERSION) {
+        return damaged(topic, partition, err);
+    }
+    meta.state_hash = mill_cursor_u64(&c);
+    meta.applied_offset = mill_cursor_zigzag(&c);
+    meta.newest_us = mill_cursor_zigzag(&c);
+    uint64_t n = mill_cursor_varint(&c);
+    for (uint64_t i = 0; i < n && n <= UPSTREAMS_MAX && !c.bad; i++) {
+        struct mill__upstream *up = mill__upstreams_find(&meta.upstreams, (int32_t)mill_cursor_varint(&c));
+        up->offset = mill_cursor_zigzag(&c);
+        up->newest_us = mill_cursor_zigzag(&c);
+    }
+    if (c.bad || c.p != c.end) {
+        mill__upstreams_clear(&meta.upstreams);
+        return damaged(topic, partition, err);
+    }
+    *ret_meta = meta;
+    return 1;
+}
+
+int mill__meta_read(struct mill_kv *kv, const char *topic, int32_t partition, struct mill__input_meta *ret_meta,
+                    struct mill_error *err)
+{
+    struct mill_buffer key = {0}, value = {0};
+
+    put_key(&key, topic, partition);
+    int rc = mill_kv_get(kv, MILL_KV_META, mill_buffer_slice(&key), &value, err);
+    if (rc == 1) {
+        rc = decode(mill_buffer_slice(&value), topic, partition, ret_meta, err);
+    }
+    mill_buffer_clear(&key);
+    mill_buffer_clear(&value);
+    return rc;
+}
+
+void mill__meta_write(struct mill_kv_batch *batch, const char *topic, int32_t partition,
+                      const struct mill__input_meta *meta, struct mill_buffer *scratch)
+{
+    put_key(scratch, topic, partition);
+    size_t key_size = scratch->n;
+
+    mill_buffer_add_byte(scratch, META_VERSION);
+    mill_buffer_add_u64(scratch, meta->state_hash);
+    mill_buffer_add_zigzag(scratch, meta->applied_offset);
+    mill_buffer_add_zigzag(scratch, meta->newest_us);
+    mill_buffer_add_varint(scratch, meta->upstreams.count);
+    for (uint32_t i = 0; i < meta->upstreams.count; i++) {
+        mill_buffer_add_varint(scratch, (uint64_t)meta->upstreams.at[i].partition);
+        mill_buffer_add_zigzag(scratch, meta->upstreams.at[i].offset);
+        mill_buffer_add_zigzag(scratch, meta->upstreams.at[i].newest_us);
+    }
+    mill_buffer_add_u64(scratch, mill_hash64(scratch->p + key_size, scratch->n - key_size));
+    struct mill_slice key = {scratch->p, key_size};
+    struct mill_slice value = {scratch->p + key_size, scratch->n - key_size};
+    mill_kv_batch_put(batch, MILL_KV_META, key, value);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop of a shard thread; see shard_internal.h. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/engine_internal.h"
+#include "engine/shard_internal.h"
+
+enum {
+    POLL_IDLE_MS = 100,
+    POLL_WAITING_MS = 2,               /* something is under way that no Kafka message will announce */
+    ONLINE_PENDING_MAX = 16 << 20,     /* bytes that Redis has not acknowledged */
+    PRODUCER_OUTSTANDING_MAX = 200000, /* records that Kafka has not acknowledged */
+    GROUP_INPUTS_MAX = 256,
+    RETRY_NS = 1000000000,
+};
+
+void mill__shard_set_trouble(struct mill__shard *shard, enum mill__trouble which, bool on)
+{
+    unsigned old = atomic_load_explicit(&shard->trouble, memory_order_relaxed);
+    unsigned new = on ? old | which : old & ~(unsigned)which;
+    if (new != old) {
+        atomic_store_explicit(&shard->trouble, new, memory_order_relaxed);
+    }
+}
+
+/* Nothing new is taken in while what is already here cannot get out. */
+static bool is_held_back(struct mill__shard *shard)
+{
+    return shard->batch_is_pending || mill_producer_outstanding(shard->producer) > PRODUCER_OUTSTANDING_MAX ||
+           (shard->online != NULL && mill_online_pending_bytes(shard->online) > ONLINE_PENDING_MAX);
+}
+
+/* An empty input holds its group back while it has records that are not here yet, and for a while after its last one.
+ */
+static bool is_awaited(const struct mill__input *input, int64_t now_ns)
+{
+    const struct mill_source_config *source = &input->shard->plan->project->sources[input->stage->source];
+
+    return !mill_partition_is_at_end(input->partition) || now_ns - input->data_ns < source->max_idle_us * 1000;
+}
+
+static int fill_group(struct mill__input **group, uint32_t count, struct mill_error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (group[i]->is_loaded && !mill__pass_has_rows(&group[i]->pass)) {
+            mill__input_emit(group[i]);
+        }
+        if (!group[i]->is_loaded) {
+            int rc = mill__input_load(group[i], err);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    return MILL_OK;
+}
+
+static bool has_rows(const struct mill__input *input)
+{
+    return input->is_loaded && mill__pass_has_rows(&input->pass);
+}
+
+/* The input with the earliest head, and how far it may run before another one comes first. NULL: none, or one must be
+ * waited for. */
+static struct mill__input *pick(struct mill__input **group, uint32_t count, int64_t *ret_limit_us)
+{
+    struct mill__input *best = NULL;
+    int64_t now_ns = count > 1 ? mill_clock_mono_ns() : 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!has_rows(group[i])) {
+            if (count > 1 && !group[i]->is_loaded && is_awaited(group[i], now_ns)) {
+                return NULL;
+            }
+        } else if (best == NULL || mill__pass_head_time(&group[i]->pass) < mill__pass_head_time(&best->pass)) {
+            best = group[i];
+        }
+    }
+    *ret_limit_us = INT64_MAX;
+    for (uint32_t i = 0; best != NULL && i < count; i++) {
+        if (group[i] != best && has_rows(group[i])) {
+            int64_t t = mill__pass_head_time(&group[i]->pass);
+            *ret_limit_us = t < *ret_limit_us ? t : *ret_limit_us;
+        }
+    }
+    return best;
+}
+
+static int step_until(struct mill__input *input, int64_t limit_us, struct mill_error *err)
+{
+    do {
+        MILL_TRY(mill__pass_step(&input->pass, err));
+        mill__pass_skip_dead(&input->pass);
+    } while (mill__pass_has_rows(&input->pass) && mill__pass_head_time(&input->pass) <= limit_us);
+    return MILL_OK;
+}
+
+/* Folds what can be folded of a merge group. Everything stepped is sent before it returns, so nothing waits inside for
+ * other inputs. */
+static int run_group(struct mill__input **group, uint32_t count, struct mill_error *err)
+{
+    int64_t limit_us;
+    uint32_t batches = 0;
+    int rc = fill_group(group, count, err);
+
+    while (rc == MILL_OK && batches < 4 * count) {
+        struct mill__input *input = pick(group, count, &limit_us);
+        if (input == NULL) {
+            break;
+        }
+        rc = step_until(input, limit_us, err);
+        if (rc == MILL_OK && !mill__pass_has_rows(&input->pass)) {
+            batches++;
+            rc = fill_group(group, count, err);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (group[i]->is_loaded) {
+            mill__input_emit(group[i]);
+        }
+    }
+    return rc;
+}
+
+static uint32_t collect_group(struct mill__input *leader, struct mill__input **group)
+{
+    uint32_t count = 0;
+
+    for (struct mill__input *other = leader; other != NULL && count < GROUP_INPUTS_MAX; other = other->next) {
+        if (other->number == leader->number && other->stage->merge_group == leader->stage->merge_group) {
+            group[count++] = other;
+        }
+    }
+    return count;
+}
+
+static bool is_leader(const struct mill__shard *shard, const struct mill__input *input)
+{
+    for (const struct mill__input *other = shard->inputs; other != input; other = other->next) {
+        if (other->number == input->number && other->stage->merge_group == input->stage->merge_group) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int claim(struct mill__shard *shard, struct mill__task *task, struct mill_error *err)
+{
+    if (!task->claimed) {
+        int rc = mill_online_claim(shard->online, task->number, err);
+        mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
+        MILL_TRY(rc);
+        task->claimed = true;
+    }
+    return MILL_OK;
+}
+
+static int run_inputs(struct mill__shard *shard, struct mill_error *err)
+{
+    struct mill__input *group[GROUP_INPUTS_MAX];
+
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (!is_leader(shard, input) || is_held_back(shard)) {
+            continue;
+        }
+        int rc = claim(shard, input->task, err);
+        if (rc == MILL_OK) {
+            int64_t begin_ns = mill_clock_mono_ns();
+            uint64_t moved = atomic_load_explicit(&shard->moved, memory_order_relaxed);
+            rc = run_group(group, collect_group(input, group), err);
+            if (atomic_load_explicit(&shard->moved, memory_order_relaxed) != moved) {
+                mill_histogram_observe(shard->metrics.batch_seconds, (double)(mill_clock_mono_ns() - begin_ns) / 1e9);
+            }
+        }
+        if (rc < 0 && !mill_error_is_retriable(rc)) {
+            return rc;
+        }
+    }
+    return shard->rc;
+}
+
+static int sync_online(struct mill__shard *shard, struct mill_error *err)
+{
+    if (shard->online == NULL) {
+        return MILL_OK;
+    }
+    int rc = mill_online_sync(shard->online, false, err);
+    if (rc == MILL_EUNAVAIL) {
+        mill_log(MILL_LOG_WARNING, "redis", "waiting for the online store: %s", err->msg);
+    }
+    mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
+    mill_gauge_set(shard->metrics.online_pending_bytes, (double)mill_online_pending_bytes(shard->online));
+    return rc == MILL_EUNAVAIL ? MILL_OK : rc;
+}
+
+static int flush_if_due(struct mill__shard *shard, struct mill_error *err)
+{
+    int64_t now_ns = mill_clock_mono_ns();
+
+    if (now_ns - shard->flushed_ns < shard->plan->project->engine.flush_interval_us * 1000) {
+        return MILL_OK;
+    }
+    if (shard->batch_is_pending && now_ns - shard->disk_retry_ns < RETRY_NS) {
+        return MILL_OK;
+    }
+    shard->disk_retry_ns = now_ns;
+    int rc = mill__shard_flush(shard, err);
+    return rc < 0 && !mill_error_is_retriable(rc) ? rc : MILL_OK;
+}
+
+static void note_end(struct mill__shard *shard)
+{
+    bool at_end = mill_producer_outstanding(shard->producer) == 0;
+    uint32_t count = 0;
+
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        at_end &= !input->is_loaded && input->record_count == 0 && mill_partition_is_at_end(input->partition);
+        count++;
+    }
+    atomic_store_explicit(&shard->input_count, count, memory_order_relaxed);
+    atomic_store_explicit(&shard->is_at_end, at_end, memory_order_release);
+}
+
+static int poll_timeout_ms(struct mill__shard *shard, bool moved)
+{
+    if (moved) {
+        return 0;
+    }
+    bool waiting = shard->online != NULL && mill_online_pending_bytes(shard->online) > 0;
+    for (struct mill__input *input = shard->inputs; input != NULL && !waiting; input = input->next) {
+        waiting = input->record_count > 0;
+    }
+    return waiting ? POLL_WAITING_MS : POLL_IDLE_MS;
+}
+
+static void nap(int ms)
+{
+    struct timespec ts = {.tv_nsec = ms * 1000000L};
+    nanosleep(&ts, NULL);
+}
+
+static int run_loop(struct mill__shard *shard, struct mill_error *err)
+{
+    int timeout_ms = 0;
+
+    while (!atomic_load_explicit(&shard->engine->stop, memory_order_relaxed)) {
+        int ready = mill_consumer_poll(shard->consumer, timeout_ms, err);
+        if (ready < 0) {
+            return ready;
+        }
+        mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, !mill_consumer_is_connected(shard->consumer));
+        uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);
+        MILL_TRY(run_inputs(shard, err));
+        MILL_TRY(sync_online(shard, err));
+        MILL_TRY(mill_producer_poll(shard->producer, 0, err));
+        MILL_TRY(flush_if_due(shard, err));
+        note_end(shard);
+        bool moved = atomic_load_explicit(&shard->moved, memory_order_relaxed) != before;
+        timeout_ms = poll_timeout_ms(shard, moved);
+        if (ready > 0 && !moved) {
+            nap(POLL_WAITING_MS); /* messages wait for another input, or for a store: poll would not block */
+        }
+    }
+    return MILL_OK;
+}
+
+/* An orderly end: what was folded gets out and is written. Tries for a while where a dependency is down. */
+static int drain(struct mill__shard *shard, struct mill_error *err)
+{
+    int rc = MILL_ERETRY;
+
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (input->is_loaded) {
+            mill__input_emit(input);
+        }
+    }
+    while (shard->rc == MILL_OK && (rc = mill__shard_flush(shard, err)) < 0 && mill_error_is_retriable(rc)) {
+        if (mill__engine_must_leave(shard->engine)) {
+            mill_log(MILL_LOG_WARNING, "engine",
+                     "shard %u leaves with unwritten state (%s); the next start folds the tail again", shard->index,
+                     err->msg);
+            return MILL_OK;
+        }
+        nap(100);
+    }
+    return shard->rc < 0 ? shard->rc : rc;
+}
+
+static int open_decoders(struct mill__shard *shard, struct mill_error *err)
+{
+    const struct mill_project *project = shard->plan->project;
+
+    shard->decoders = mill_calloc(project->source_count, sizeof(struct mill_decoder *));
+    for (uint32_t s = 0; s < project->source_count; s++) {
+        MILL_TRY(mill_decoder_open(&project->sources[s].spec, &shard->decoders[s], err));
+    }
+    return MILL_OK;
+}
+
+static int open_consumer(struct mill__shard *shard, struct mill_error *err)
+{
+    const char **topics = mill_calloc(shard->plan->topic_count, sizeof(const char *));
+    struct mill_consumer_events events = {
+        .context = shard, .assigned = mill__shard_assigned, .revoked = mill__shard_revoked};
+
+    for (uint32_t t = 0; t < shard->plan->topic_count; t++) {
+        topics[t] = shard->plan->topics[t]->topic;
+    }
+    int rc =
+        mill_consumer_open(&shard->engine->kafka, topics, shard->plan->topic_count, &events, &shard->consumer, err);
+    free(topics);
+    return rc;
+}
+
+static int run_shard(struct mill__shard *shard, struct mill_error *err)
+{
+    shard->batch = mill_kv_batch_new();
+    shard->flushed_ns = mill_clock_mono_ns();
+    MILL_TRY(open_decoders(shard, err));
+    MILL_TRY(mill__shard_open_outputs(shard, err));
+    MILL_TRY(open_consumer(shard, err));
+    mill__shard_set_trouble(shard, MILL__TROUBLE_STARTING, false);
+    MILL_TRY(run_loop(shard, err));
+    return drain(shard, err);
+}
+
+static void close_shard(struct mill__shard *shard)
+{
+    mill_consumer_close(shard->consumer);
+    mill__shard_close_outputs(shard);
+    for (uint32_t s = 0; shard->decoders != NULL && s < shard->plan->project->source_count; s++) {
+        mill_decoder_close(shard->decoders[s]);
+    }
+    free(shard->decoders);
+    mill_kv_batch_free(shard->batch);
+    mill_buffer_clear(&shard->text);
+    mill_buffer_clear(&shard->key);
+    mill_buffer_clear(&shard->scratch);
+}
+
+void *mill__shard_main(void *argument)
+{
+    struct mill__shard *shard = argument;
+    struct mill_error err = {0};
+
+    int rc = run_shard(shard, &err);
+    if (rc < 0 && shard->rc == MILL_OK) {
+        shard->rc = rc;
+        shard->err = err;
+    }
+    if (shard->rc < 0) {
+        atomic_store_explicit(&shard->engine->leave, true, memory_order_relaxed);
+        mill_engine_stop(shard->engine);
+    }
+    close_shard(shard);
+    return NULL;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Write-back: at least once means that nothing counts as applied before all that follows from it is acknowledged. So:
+ * scores and forwarded events acknowledged by Kafka, rows by Redis, then state and applied offsets into RocksDB in one
+ * batch. A crash before the last step folds the tail again and sends it again; a crash after it loses nothing.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/engine_internal.h"
+#include "engine/shard_internal.h"
+
+enum { ACK_TIMEOUT_MS = 5000 };
+
+static void fill_batch(struct mill__shard *shard)
+{
+    mill_kv_batch_reset(shard->batch);
+    for (struct mill__task *task = shard->tasks; task != NULL; task = task->next) {
+        for (uint32_t v = 0; v < shard->plan->project->view_count; v++) {
+            mill_view_table_flush(task->tables[v], shard->batch);
+        }
+    }
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (input->applied.applied_offset >= 0) {
+            mill__meta_write(shard->batch, input->stage->topic, input->number, &input->applied, &shard->scratch);
+        }
+    }
+    shard->batch_is_pending = true;
+}
+
+static int write_batch(struct mill__shard *shard, struct mill_error *err)
+{
+    int rc = mill_kv_write(shard->engine->kv, shard->batch, err);
+    if (rc < 0) {
+        struct mill_error resume_err;
+        if (mill_kv_resume(shard->engine->kv, &resume_err) == MILL_OK) {
+            rc = mill_kv_write(shard->engine->kv, shard->batch, err);
+        }
+    }
+    mill__shard_set_trouble(shard, MILL__TROUBLE_DISK, rc < 0);
+    if (rc < 0) {
+        mill_log(MILL_LOG_ERROR, "engine", "state cannot be written, consuming stops until it can: %s", err->msg);
+        return rc == MILL_EIO ? MILL_ERETRY : rc;
+    }
+    shard->batch_is_pending = false;
+    return MILL_OK;
+}
+
+static void sum_table_stats(struct mill__shard *shard)
+{
+    struct mill_view_table_stats sum = {0};
+
+    for (struct mill__task *task = shard->tasks; task != NULL; task = task->next) {
+        for (uint32_t v = 0; v < shard->plan->project->view_count; v++) {
+            struct mill_view_table_stats stats;
+            mill_view_table_stats(task->tables[v], &stats);
+            sum.entities += stats.entities;
+            sum.state_bytes += stats.state_bytes;
+            sum.evicted += stats.evicted;
+            sum.cold_reads += stats.cold_reads;
+            sum.events_dropped += stats.events_dropped;
+        }
+    }
+    mill_gauge_set(shard->metrics.entities, (double)sum.entities);
+    mill_gauge_set(shard->metrics.state_bytes, (double)sum.state_bytes);
+    mill_gauge_set(shard->metrics.evicted, (double)sum.evicted);
+    mill_gauge_set(shard->metrics.cold_reads, (double)sum.cold_reads);
+    mill_gauge_set(shard->metrics.events_dropped, (double)sum.events_dropped);
+}
+
+int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
+{
+    int64_t begin_ns = mill_clock_mono_ns();
+
+    if (!shard->batch_is_pending) {
+        MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));
+        if (shard->online != NULL) {
+            int rc = mill_online_sync(shard->online, true, err);
+            mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
+            MILL_TRY(rc);
+        }
+        if (shard->engine->kv != NULL) {
+            fill_batch(shard);
+        }
+    }
+    if (shard->batch_is_pending) {
+        MILL_TRY(write_batch(shard, err));
+    }
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (input->applied.applied_offset >= 0) {
+            mill_consumer_commit(shard->consumer, input->partition, input->applied.applied_offset + 1);
+        }
+    }
+    sum_table_stats(shard);
+    shard->flushed_ns = mill_clock_mono_ns();
+    mill_histogram_observe(shard->metrics.flush_seconds, (double)(shard->flushed_ns - begin_ns) / 1e9);
+    return MILL_OK;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A shard: one thread with its own consumer, producer, Redis connection and entity state. Shards share the plan, the
+ * RocksDB handle and counters, nothing else.
+ *
+ *   engine ── shard ── task (partition number n: the state of all views there)
+ *                   └─ input (topic, n): one pass over its current batch; inputs of one merge group and number are
+ *                      merged by event time
+ *
+ * Every function here runs on the shard's own thread unless it says otherwise.
+ */
+#ifndef MILL_ENGINE_SHARD_INTERNAL_H
+#define MILL_ENGINE_SHARD_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/admit_internal.h"
+#include "engine/encode_internal.h"
+#include "engine/meta_internal.h"
+#include "engine/pass_internal.h"
+#include "engine/rekey_internal.h"
+
+struct mill__shard;
+
+struct mill__task {
+    struct mill__task *next;
+    int32_t number;
+    uint32_t input_count;
+    bool claimed; /* holds the fencing token of the online store */
+    struct mill_view_table **tables;
+};
+
+struct mill__input {
+    struct mill__input *next;
+    struct mill__shard *shard;
+    struct mill__task *task;
+    const struct mill__stage *stage;
+    struct mill_partition *partition;
+    int32_t number;
+
+    struct mill__pass pass;
+    struct mill_record *records; /* row i of the batch is record i */
+    uint32_t record_count;       /* fetched and not yet given back */
+    bool is_loaded;              /* decoded into the pass */
+    struct mill__rekey_origin *origins;
+    struct mill__admission admission; /* stage 0 */
+
+    struct mill__upstreams loaded;   /* stages behind 0: what was taken into batches */
+    struct mill__input_meta applied; /* what has been folded and sent out */
+    uint64_t known_duplicates;
+    int64_t data_ns; /* monotonic time of the last record, for max_idle */
+
+    struct mill_metric *lag, *watermark;
+};
+
+/* Counters of a shard; each is written by its thread only. */
+struct mill__shard_metrics {
+    struct mill_metric **records;  /* per topic of the plan */
+    struct mill_metric **rejected; /* per topic and reason */
+    struct mill_metric **rows;     /* per view */
+    struct mill_metric **scores;   /* per model */
+    struct mill_metric *late_dropped, *late_applied, *duplicates, *null_warnings, *undeliverable;
+    struct mill_metric *batch_seconds, *latency_seconds, *flush_seconds;
+    struct mill_metric *entities, *state_bytes, *evicted, *cold_reads, *events_dropped;
+    struct mill_metric *online_pending_bytes;
+};
+
+enum mill__trouble {
+    MILL__TROUBLE_KAFKA = 1,
+    MILL__TROUBLE_REDIS = 2,
+    MILL__TROUBLE_DISK = 4,
+    MILL__TROUBLE_REGISTRY = 8,
+    MILL__TROUBLE_STARTING = 16,
+};
+
+struct mill__shard {
+    struct mill_engine *engine;
+    const struct mill__plan *plan;
+    uint32_t index;
+    pthread_t thread;
+
+    struct mill_consumer *consumer;
+    struct mill_producer *producer;
+    unsigned *stage_topics; /* producer topic per topic of the plan */
+    unsigned *view_topics;  /* producer topic per view with `topic:` */
+    unsigned scores_topic, dead_letter_topic;
+    struct mill_online *online;
+    uint32_t *online_views;         /* index in the online store per view, UINT32_MAX: not online */
+    struct mill_decoder **decoders; /* per source */
+
+    struct mill__task *tasks;
+    struct mill__input *inputs;
+
+    struct mill_kv_batch *batch;
+    bool batch_is_pending; /* serialised, but the disk refused it */
+    int64_t flushed_ns, disk_retry_ns;
+
+    struct mill_buffer text, key, scratch;
+    struct mill__shard_metrics metrics;
+
+    /* Read by other threads. */
+    _Atomic unsigned trouble; /* enum mill__trouble bits */
+    _Atomic uint64_t moved;   /* counts every step forward; a still number means idle */
+    _Atomic uint32_t input_count;
+    _Atomic bool is_at_end;
+
+    int rc; /* how the thread ended */
+    struct mill_error err;
+};
+
+/* shard.c */
+void *mill__shard_main(void *shard);
+void mill__shard_set_trouble(struct mill__shard *shard, enum mill__trouble which, bool on);
+
+/* shard_input.c */
+int mill__shard_assigned(void *context, struct mill_partition *partition, unsigned topic, int32_t number,
+                         int64_t *ret_offset, void **ret_user, struct mill_error *err);
+void mill__shard_revoked(void *context, struct mill_partition *partition, void *user, bool lost);
+/* Takes the next batch where none is loaded and one is there: 1 loaded, 0 nothing to load. */
+int mill__input_load(struct mill__input *input, struct mill_error *err) MILL_MUST_CHECK;
+/* Sends out what was stepped, notes it as applied and, when the batch is done, gives its records back. */
+void mill__input_emit(struct mill__input *input);
+
+/* shard_output.c */
+int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
+void mill__shard_close_outputs(struct mill__shard *shard);
+extern const struct mill__sink mill__shard_sink; /* context: the input */
+void mill__shard_send_dead_letters(struct mill__input *input);
+
+/* shard_flush.c */
+/* Everything out and acknowledged, then state and applied offsets into RocksDB. MILL_ERETRY/MILL_EUNAVAIL: not now,
+ * nothing lost. */
+int mill__shard_flush(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
+
+#endif
