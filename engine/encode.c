@@ -98,11 +98,11 @@ struct mill__encoder *mill__encoder_new(const struct mill__plan *plan, bool for_
     e->for_topics = for_topics;
     mill_arena_init(&e->arena, 0);
     e->views = mill_arena_zarray(&e->arena, struct texts, plan->project->view_count);
-    e->models = mill_arena_zarray(&e->arena, struct texts, plan->project->model_count);
+    e->models = mill_arena_zarray(&e->arena, struct texts, plan->model_count);
     for (uint32_t v = 0; v < plan->project->view_count; v++) {
         lay_out_view(e, v, &scratch);
     }
-    for (uint32_t m = 0; m < plan->project->model_count; m++) {
+    for (uint32_t m = 0; m < plan->model_count && plan->models[m].model != NULL; m++) {
         lay_out_model(e, m, &scratch);
     }
     mill_buffer_clear(&scratch);

@@ -122,7 +122,7 @@ static int open_engine(struct mill_engine *engine, struct mill_error *err)
         .on_log = on_kafka_log,
     };
     /* Compiled once without Kafka, so that models and views are found wrong before anything is waited for. */
-    MILL_TRY(mill__plan_open(project, NULL, &engine->plan, err));
+    MILL_TRY(mill__plan_open(project, &(struct mill__plan_options){0}, &engine->plan, err));
     if (project->offline_store.rocksdb) {
         MILL_TRY(mill_kv_open(&project->offline_store.options, &engine->kv, err));
     }
@@ -263,7 +263,7 @@ static int prepare(struct mill_engine *engine, struct mill_error *err)
 
     int rc = wait_for_topics(engine, counts, err);
     if (rc == MILL_OK && !is_stopping(engine)) {
-        rc = mill__plan_open(engine->project, counts, &plan, err);
+        rc = mill__plan_open(engine->project, &(struct mill__plan_options){.partition_counts = counts}, &plan, err);
     }
     if (plan != NULL) {
         mill__plan_close(engine->plan);

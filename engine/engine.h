@@ -179,6 +179,8 @@ struct mill_offline_options {
     const struct mill_offline_input *inputs;
     uint32_t input_count;
     const char *output_dir;
+    const char
+        *vectors_of; /* a feature service: instead of scores, its vectors as <service>.csv (training sets); or NULL */
     void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes, uint64_t events);
     void *context;
 };

@@ -39,7 +39,7 @@ struct offline {
     struct mill_view_table **tables;
     struct input *inputs; /* in the order of the project's sources */
     uint32_t input_count;
-    struct out_file rows, scores, dead_letters;
+    struct out_file rows, scores, dead_letters; /* scores: of a run for vectors the vectors */
     struct mill_offline_summary summary;
     struct mill__sink sink;
     int out_rc; /* first failure of a write, seen at the next batch */
@@ -90,12 +90,44 @@ static void on_row(void *context, struct mill__pass *pass, const struct mill__pl
     o->summary.rows++;
 }
 
+/* event_time,offset, then the service's features in order; empty where null. Strings are quoted. */
+static void write_vector(struct offline *o, const struct mill__plan_model *model, const struct mill_batch *batch,
+                         uint32_t row)
+{
+    struct mill_buffer *out = &o->scores.buffer;
+
+    out->n += mill_timestamp_print(batch->event_time_us[row], mill_buffer_reserve(out, 32));
+    mill_buffer_printf(out, ",%lld", (long long)batch->offset[row]);
+    for (uint32_t f = 0; f < model->input.feature_count; f++) {
+        const struct mill_column *column = &batch->columns[model->input.column[f]];
+        mill_buffer_add_byte(out, ',');
+        if (mill_bit_get(column->valid, row)) {
+            mill__encode_value(column, row, out);
+        }
+    }
+}
+
+static void write_vector_header(struct offline *o)
+{
+    const struct mill_service_config *service = &o->project->services[o->plan->models[0].config->service];
+
+    mill_buffer_add_string(&o->scores.buffer, "event_time,offset");
+    for (uint32_t f = 0; f < service->feature_count; f++) {
+        mill_buffer_printf(&o->scores.buffer, ",%s", service->features[f].name);
+    }
+    mill_buffer_add_byte(&o->scores.buffer, '\n');
+}
+
 static void on_score(void *context, struct mill__pass *pass, const struct mill__plan_model *model, uint32_t row,
                      const double *values)
 {
     struct offline *o = context;
 
-    mill__encode_score(o->encoder, model, &pass->batch, row, values, 0, &o->scores.buffer);
+    if (model->model == NULL) {
+        write_vector(o, model, &pass->batch, row);
+    } else {
+        mill__encode_score(o->encoder, model, &pass->batch, row, values, 0, &o->scores.buffer);
+    }
     end_line(o, &o->scores);
     o->summary.scores++;
 }
@@ -283,11 +315,18 @@ static int open_tables(struct offline *o, struct mill_error *err)
 
 static int open_all(struct offline *o, struct mill_error *err)
 {
-    MILL_TRY(mill__plan_open(o->project, NULL, &o->plan, err));
+    struct mill__plan_options options = {.vectors_of = o->options->vectors_of};
+
+    MILL_TRY(mill__plan_open(o->project, &options, &o->plan, err));
     o->encoder = mill__encoder_new(o->plan, false);
     MILL_TRY(mill_file_make_dirs(o->options->output_dir, err));
     MILL_TRY(out_open(&o->rows, o->options->output_dir, "rows.jsonl", &o->plan->arena, err));
-    MILL_TRY(out_open(&o->scores, o->options->output_dir, "scores.jsonl", &o->plan->arena, err));
+    const char *scores =
+        options.vectors_of == NULL ? "scores.jsonl" : mill_arena_printf(&o->plan->arena, "%s.csv", options.vectors_of);
+    MILL_TRY(out_open(&o->scores, o->options->output_dir, scores, &o->plan->arena, err));
+    if (options.vectors_of != NULL) {
+        write_vector_header(o);
+    }
     MILL_TRY(out_open(&o->dead_letters, o->options->output_dir, "dead_letter.jsonl", &o->plan->arena, err));
     MILL_TRY(open_tables(o, err));
     return open_inputs(o, err);

@@ -130,7 +130,9 @@ static void score_range(struct mill__pass *pass, const struct mill__sink *sink, 
     const struct mill__plan_model *model = &pass->plan->models[m];
     double *values = mill_arena_array(&pass->arena, double, (size_t)(to - from) * model->output_count);
 
-    mill_model_score(model->model, &model->input, &pass->batch, from, to, MILL_MODEL_PREDICTION, values);
+    if (model->model != NULL) {
+        mill_model_score(model->model, &model->input, &pass->batch, from, to, MILL_MODEL_PREDICTION, values);
+    }
     for (uint32_t row = from; row < to; row++) {
         if (mill_bit_get(pass->batch.live, row)) {
             sink->score(sink->context, pass, model, row, values + (size_t)(row - from) * model->output_count);
@@ -143,7 +145,7 @@ static void score_range(struct mill__pass *pass, const struct mill__sink *sink, 
 static void emit_scores(struct mill__pass *pass, const struct mill__sink *sink, uint32_t from, uint32_t to,
                         const uint32_t *row_next)
 {
-    for (uint32_t m = 0; m < pass->plan->project->model_count; m++) {
+    for (uint32_t m = 0; m < pass->plan->model_count; m++) {
         const struct mill__plan_model *model = &pass->plan->models[m];
         if (model->config->source != pass->flow->source || model->stage < pass->first_stage) {
             continue;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/suggest.h"
 #include "engine/rekey_internal.h"
 
 /* While a flow is built its stages are named by what they are keyed by; the source's own key comes first. */
@@ -130,8 +131,8 @@ static int draft_flow(struct mill__plan *plan, const int32_t *counts, uint32_t s
             MILL_TRY(add_view(plan, stage->own, &stage->own_count, v, err));
         }
     }
-    for (uint32_t m = 0; m < project->model_count; m++) {
-        const struct mill_model_config *model = &project->models[m];
+    for (uint32_t m = 0; m < plan->model_count; m++) {
+        const struct mill_model_config *model = plan->models[m].config;
         const struct mill_service_config *service = &project->services[model->service];
         for (uint32_t i = 0; model->source == source && i < service->view_count; i++) {
             const struct mill_view_config *view = &project->views[service->views[i]];
@@ -274,6 +275,11 @@ static int build_model(struct mill__plan *plan, struct mill__plan_model *model, 
         columns[i] = use->use.first_column + feature->column;
         model->stage = stage > model->stage ? stage : model->stage;
     }
+    model->input = (struct mill_model_input){.column = columns, .feature_count = service->feature_count};
+    collect_model_keys(plan, model);
+    if (model->config->file == NULL) {
+        return MILL_OK;
+    }
     MILL_TRY(mill_model_load(model->config->file, &model->model, err));
     int rc = mill_model_bind(model->model, names, columns, service->feature_count, &plan->arena, &model->input, err);
     if (rc < 0) {
@@ -281,7 +287,6 @@ static int build_model(struct mill__plan *plan, struct mill__plan_model *model, 
         return rc;
     }
     model->output_count = mill_model_info(model->model)->output_count;
-    collect_model_keys(plan, model);
     return MILL_OK;
 }
 
@@ -289,8 +294,8 @@ static void attach_models(struct mill__plan *plan)
 {
     for (uint32_t t = 0; t < plan->topic_count; t++) {
         struct mill__stage *stage = plan->topics[t];
-        stage->models = mill_arena_array(&plan->arena, uint32_t, plan->project->model_count);
-        for (uint32_t m = 0; m < plan->project->model_count; m++) {
+        stage->models = mill_arena_array(&plan->arena, uint32_t, plan->model_count);
+        for (uint32_t m = 0; m < plan->model_count; m++) {
             if (plan->models[m].config->source == stage->source && plan->models[m].stage == stage->index) {
                 stage->models[stage->model_count++] = m;
             }
@@ -319,7 +324,7 @@ static void mark_needed(const struct mill__plan *plan, const struct mill__flow *
             }
         }
     }
-    for (uint32_t m = 0; m < plan->project->model_count; m++) {
+    for (uint32_t m = 0; m < plan->model_count; m++) {
         const struct mill__plan_model *model = &plan->models[m];
         if (model->config->source == flow->source && model->stage >= first) {
             mark(bits, model->input.column, model->input.feature_count);
@@ -404,19 +409,54 @@ static int compile_views(struct mill__plan *plan, struct mill_error *err)
     return MILL_OK;
 }
 
-static int build(struct mill__plan *plan, const int32_t *counts, struct mill_error *err)
+static int list_vectors_head(struct mill__plan *plan, const char *service, struct mill_error *err)
 {
+    const struct mill_project *project = plan->project;
+    const char **names = mill_arena_array(&plan->arena, const char *, project->service_count + 1);
+
+    for (uint32_t s = 0; s < project->service_count; s++) {
+        names[s] = project->services[s].name;
+        if (strcmp(names[s], service) == 0) {
+            struct mill_model_config *config = mill_arena_zarray(&plan->arena, struct mill_model_config, 1);
+            *config = (struct mill_model_config){
+                .name = service, .service = s, .source = project->views[project->services[s].views[0]].source};
+            plan->models = mill_arena_zarray(&plan->arena, struct mill__plan_model, 1);
+            plan->models[0].config = config;
+            plan->model_count = 1;
+            return MILL_OK;
+        }
+    }
+    const char *near = mill_suggest(mill_slice_of(service), names, project->service_count);
+    return mill_fail(err, MILL_EUSAGE, "unknown feature service '%s'%s%s%s", service,
+                     near != NULL ? "; hint: did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+}
+
+static int list_heads(struct mill__plan *plan, const struct mill__plan_options *options, struct mill_error *err)
+{
+    if (options->vectors_of != NULL) {
+        return list_vectors_head(plan, options->vectors_of, err);
+    }
+    plan->model_count = plan->project->model_count;
+    plan->models = mill_arena_zarray(&plan->arena, struct mill__plan_model, plan->model_count);
+    for (uint32_t m = 0; m < plan->model_count; m++) {
+        plan->models[m].config = &plan->project->models[m];
+    }
+    return MILL_OK;
+}
+
+static int build(struct mill__plan *plan, const struct mill__plan_options *options, struct mill_error *err)
+{
+    const int32_t *counts = options->partition_counts;
     const struct mill_project *project = plan->project;
     struct flow_draft *drafts = mill_arena_zarray(&plan->arena, struct flow_draft, project->source_count);
     uint32_t stages = 0;
 
     plan->partition_count = project->kafka.internal_partitions;
-    for (uint32_t s = 0; plan->partition_count == 0 && counts != NULL && s < project->source_count; s++) {
-        for (uint32_t i = 0; i < project->source_count; i++) {
-            plan->partition_count = counts[i] > plan->partition_count ? counts[i] : plan->partition_count;
-        }
+    for (uint32_t s = 0; project->kafka.internal_partitions == 0 && counts != NULL && s < project->source_count; s++) {
+        plan->partition_count = counts[s] > plan->partition_count ? counts[s] : plan->partition_count;
     }
     MILL_TRY(compile_views(plan, err));
+    MILL_TRY(list_heads(plan, options, err));
     for (uint32_t s = 0; s < project->source_count; s++) {
         MILL_TRY(draft_flow(plan, counts, s, &drafts[s], err));
         stages += drafts[s].stage_count;
@@ -426,9 +466,7 @@ static int build(struct mill__plan *plan, const int32_t *counts, struct mill_err
     for (uint32_t s = 0; s < project->source_count; s++) {
         build_flow(plan, s, &drafts[s]);
     }
-    plan->models = mill_arena_zarray(&plan->arena, struct mill__plan_model, project->model_count);
-    for (uint32_t m = 0; m < project->model_count; m++) {
-        plan->models[m].config = &project->models[m];
+    for (uint32_t m = 0; m < plan->model_count; m++) {
         MILL_TRY(build_model(plan, &plan->models[m], err));
     }
     attach_models(plan);
@@ -439,14 +477,14 @@ static int build(struct mill__plan *plan, const int32_t *counts, struct mill_err
     return MILL_OK;
 }
 
-int mill__plan_open(const struct mill_project *project, const int32_t *partition_counts, struct mill__plan **ret_plan,
-                    struct mill_error *err)
+int mill__plan_open(const struct mill_project *project, const struct mill__plan_options *options,
+                    struct mill__plan **ret_plan, struct mill_error *err)
 {
     struct mill__plan *plan = mill_calloc(1, sizeof(*plan));
 
     plan->project = project;
     mill_arena_init(&plan->arena, 0);
-    int rc = build(plan, partition_counts, err);
+    int rc = build(plan, options, err);
     if (rc < 0) {
         mill__plan_close(plan);
         return rc;
@@ -460,7 +498,7 @@ void mill__plan_close(struct mill__plan *plan)
     if (plan == NULL) {
         return;
     }
-    for (uint32_t m = 0; plan->models != NULL && m < plan->project->model_count; m++) {
+    for (uint32_t m = 0; plan->models != NULL && m < plan->model_count; m++) {
         mill_model_free(plan->models[m].model);
     }
     for (uint32_t v = 0; plan->views != NULL && v < plan->project->view_count; v++) {

@@ -41,9 +41,11 @@ struct mill__flow {
     uint32_t stage_count;
 };
 
+/* A head: what is done with a feature service's vector once it is complete. Without a model the vector itself is the
+ * result (training sets). */
 struct mill__plan_model {
     const struct mill_model_config *config;
-    struct mill_model *model;
+    struct mill_model *model; /* NULL: vectors only */
     struct mill_model_input input;
     uint32_t output_count;
     uint32_t stage;                         /* of the flow of config->source, complete after it */
@@ -57,6 +59,7 @@ struct mill__plan {
     struct mill_view **views;
     struct mill__flow *flows; /* one per source */
     struct mill__plan_model *models;
+    uint32_t model_count;
     struct mill__stage **topics; /* all stages of all flows: index = topic number of the consumer */
     uint32_t topic_count;
     int32_t partition_count; /* of every topic that state depends on */
@@ -65,9 +68,13 @@ struct mill__plan {
     struct mill_arena arena;
 };
 
-/* partition_counts: per source, the topic's count; NULL offline. Models are loaded here. */
-int mill__plan_open(const struct mill_project *project, const int32_t *partition_counts, struct mill__plan **ret_plan,
-                    struct mill_error *err) MILL_MUST_CHECK;
+struct mill__plan_options {
+    const int32_t *partition_counts; /* per source, the topic's count; NULL offline */
+    const char *vectors_of;          /* a feature service: no models, one head that hands out its vectors */
+};
+/* Models are loaded here. */
+int mill__plan_open(const struct mill_project *project, const struct mill__plan_options *options,
+                    struct mill__plan **ret_plan, struct mill_error *err) MILL_MUST_CHECK;
 void mill__plan_close(struct mill__plan *plan);
 
 #endif
