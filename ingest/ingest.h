@@ -272,6 +272,20 @@ int mill_kafka_watermarks(const struct mill_kafka_options *options, const char *
 int mill_kafka_committed(const struct mill_kafka_options *options, const char *topic, int32_t partition, int timeout_ms,
                          int64_t *ret_offset, struct mill_error *err) MILL_MUST_CHECK;
 
+/* The same questions over one connection, for callers that ask often (replay, which watches the lag of a group). */
+struct mill_kafka_admin;
+int mill_kafka_admin_open(const struct mill_kafka_options *options, struct mill_kafka_admin **ret_admin,
+                          struct mill_error *err) MILL_MUST_CHECK;
+void mill_kafka_admin_close(struct mill_kafka_admin *admin);
+int mill_kafka_admin_create_topic(struct mill_kafka_admin *admin, const char *topic, int32_t partition_count,
+                                  const char *const *config, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
+int mill_kafka_admin_partition_count(struct mill_kafka_admin *admin, const char *topic, int timeout_ms,
+                                     int32_t *ret_count, struct mill_error *err) MILL_MUST_CHECK;
+int mill_kafka_admin_watermarks(struct mill_kafka_admin *admin, const char *topic, int32_t partition, int timeout_ms,
+                                int64_t *ret_low, int64_t *ret_high, struct mill_error *err) MILL_MUST_CHECK;
+int mill_kafka_admin_committed(struct mill_kafka_admin *admin, const char *topic, int32_t partition, int timeout_ms,
+                               int64_t *ret_offset, struct mill_error *err) MILL_MUST_CHECK;
+
 /* A reader without a group for tap, tests and benches: from the end or the beginning of all partitions of a topic. */
 struct mill_tail;
 int mill_tail_open(const struct mill_kafka_options *options, const char *topic, bool from_beginning,
