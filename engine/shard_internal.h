@@ -3,9 +3,9 @@
  * A shard: one thread with its own consumer, producer, Redis connection and entity state. Shards share the plan, the
  * RocksDB handle and counters, nothing else.
  *
- *   engine ── shard ── task (partition number n: the state of all views there)
- *                   └─ input (topic, n): one pass over its current batch; inputs of one merge group and number are
- *                      merged by event time
+ *   engine > shard > task   partition number n: the state of all views there
+ *                  > input  (topic, n): one pass over its current batch; inputs of one merge group and number are
+ *                           merged by event time
  *
  * Every function here runs on the shard's own thread unless it says otherwise.
  */
