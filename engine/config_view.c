@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Feature views of the project file: entities and columns resolved, aggregations spelled out, expressions checked. */
+#include "engine/config_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void mill__check_unique(struct mill__config *c, const char *what, const struct mill__text *const *names, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < i && names[i]->s != NULL; k++) {
+            if (names[k]->s != NULL && strcmp(names[i]->s, names[k]->s) == 0) {
+                mill__problem(c, names[i]->node, "%s '%s' is defined twice; the first is at %u:%u", what, names[i]->s,
+                              names[k]->node->line, names[k]->node->col);
+                break;
+            }
+        }
+    }
+}
+
+const char *mill__hint_fields(struct mill__config *c, const char *word, const struct mill_schema *schema)
+{
+    const char **names = mill_arena_array(c->arena, const char *, schema->field_count);
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        names[i] = schema->fields[i].name;
+    }
+    return mill__hint(c, word, names, schema->field_count);
+}
+
+bool mill__check_expression(struct mill__config *c, const struct mill__text *text, const struct mill_expr_scope *scope,
+                            enum mill_type *ret_type)
+{
+    struct mill_expr *expr;
+    struct mill_error err = {0};
+    if (text->s == NULL) {
+        return false;
+    }
+    if (mill_expr_compile(mill_slice_of(text->s), scope, &expr, &err) < 0) {
+        unsigned line, col;
+        mill__node_position(c, text->node, err.col == 0 ? 0 : err.col - 1, &line, &col);
+        mill__problem_at(c, line, col, "%s", err.msg);
+        return false;
+    }
+    *ret_type = mill_expr_type(expr);
+    mill_expr_free(expr);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Names in scope
+ * --------------------------------------------------------------------------------------------- */
+
+struct scope {
+    struct mill_expr_name *names;
+    uint32_t count, capacity;
+};
+
+static void scope_add(struct mill__config *c, struct scope *scope, const char *name, enum mill_type type)
+{
+    for (uint32_t i = 0; i < scope->count; i++) {
+        if (mill_slice_is(scope->names[i].name, name)) {
+            scope->names[i].type = type; /* the view's own name hides the field's */
+            return;
+        }
+    }
+    if (scope->count == scope->capacity) {
+        uint32_t capacity = scope->capacity == 0 ? 64 : 2 * scope->capacity;
+        struct mill_expr_name *names = mill_arena_array(c->arena, struct mill_expr_name, capacity);
+        if (scope->count > 0) {
+            memcpy(names, scope->names, scope->count * sizeof(*names));
+        }
+        scope->names = names;
+        scope->capacity = capacity;
+    }
+    scope->names[scope->count] = (struct mill_expr_name){mill_slice_of(name), type, scope->count};
+    scope->count++;
+}
+
+static const struct mill_expr_name *scope_find(const struct scope *scope, const char *name)
+{
+    for (uint32_t i = 0; i < scope->count; i++) {
+        if (mill_slice_is(scope->names[i].name, name)) {
+            return &scope->names[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *scope_hint(struct mill__config *c, const struct scope *scope, const char *word)
+{
+    const char **names = mill_arena_array(c->arena, const char *, scope->count);
+    for (uint32_t i = 0; i < scope->count; i++) {
+        names[i] = mill_arena_strndup(c->arena, scope->names[i].name.p, scope->names[i].name.n);
+    }
+    return mill__hint(c, word, names, scope->count);
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Entity and source
+ * --------------------------------------------------------------------------------------------- */
+
+static const struct mill_entity *find_entity(struct mill__config *c, const struct mill_project *project,
+                                             const struct mill__text *name, uint32_t *ret_index)
+{
+    const char **names = mill_arena_array(c->arena, const char *, project->entity_count);
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < project->entity_count; i++) {
+        if (project->entities[i].name == NULL) {
+            continue;
+        }
+        if (strcmp(project->entities[i].name, name->s) == 0) {
+            *ret_index = i;
+            return &project->entities[i];
+        }
+        names[named++] = project->entities[i].name;
+    }
+    mill__problem(c, name->node, "entity '%s' is not defined%s", name->s, mill__hint(c, name->s, names, named));
+    return NULL;
+}
+
+/* The join keys of all entities one after the other. */
+static void resolve_view_entity(struct mill__config *c, const struct mill__raw_view *raw,
+                                const struct mill_project *project, struct mill_view_config *view)
+{
+    struct mill_join_key *keys = mill_arena_zarray(c->arena, struct mill_join_key, MILL_KEY_PARTS_MAX);
+    struct mill_entity *joined = &view->spec.entity;
+    joined->name = raw->name.s;
+    joined->keys = keys;
+    for (uint32_t i = 0; i < raw->entities.count; i++) {
+        uint32_t index = 0;
+        const struct mill_entity *entity = find_entity(c, project, &raw->entities.at[i], &index);
+        if (entity == NULL) {
+            continue;
+        }
+        if (i == 0) {
+            view->entity = index;
+            joined->name = entity->name;
+        } else {
+            joined->name = mill_arena_printf(c->arena, "%s,%s", joined->name, entity->name);
+        }
+        for (uint32_t k = 0; k < entity->key_count; k++) {
+            if (joined->key_count == MILL_KEY_PARTS_MAX) {
+                mill__problem(c, raw->entities.node, "a view has at most %d join keys", MILL_KEY_PARTS_MAX);
+                return;
+            }
+            for (uint32_t p = 0; p < joined->key_count; p++) {
+                if (strcmp(keys[p].name, entity->keys[k].name) == 0) {
+                    mill__problem(c, raw->entities.at[i].node, "join key '%s' of entity '%s' is there already",
+                                  keys[p].name, entity->name);
+                }
+            }
+            keys[joined->key_count++] = entity->keys[k];
+        }
+    }
+}
+
+static const struct mill_source_config *find_source(struct mill__config *c, const struct mill_project *project,
+                                                    const struct mill__text *name, uint32_t *ret_index)
+{
+    const char **names = mill_arena_array(c->arena, const char *, project->source_count);
+    for (uint32_t i = 0; i < project->source_count; i++) {
+        if (strcmp(project->sources[i].spec.name, name->s) == 0) {
+            *ret_index = i;
+            return &project->sources[i];
+        }
+        names[i] = project->sources[i].spec.name;
+    }
+    mill__problem(c, name->node, "source '%s' is not defined%s", name->s,
+                  mill__hint(c, name->s, names, project->source_count));
+    return NULL;
+}
+
+static void check_join_keys(struct mill__config *c, const struct mill__raw_view *raw,
+                            const struct mill_source_config *source, const struct mill_view_config *view)
+{
+    for (uint32_t i = 0; i < view->spec.entity.key_count; i++) {
+        const struct mill_join_key *key = &view->spec.entity.keys[i];
+        int column = mill_schema_find(&source->spec.schema, mill_slice_of(key->name));
+        if (column < 0) {
+            mill__problem(c, raw->entities.node, "source '%s' has no field '%s', a join key of entity '%s'%s",
+                          source->spec.name, key->name, view->spec.entity.name,
+                          mill__hint_fields(c, key->name, &source->spec.schema));
+        } else if (source->spec.schema.fields[column].type != key->type) {
+            mill__problem(c, raw->entities.node,
+                          "join key '%s' is %s but the field of source '%s' is a %s; expected the same type", key->name,
+                          key->type == MILL_STRING ? "STRING" : "INT64", source->spec.name,
+                          mill_type_name(source->spec.schema.fields[column].type));
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Aggregations
+ * --------------------------------------------------------------------------------------------- */
+
+struct window {
+    const struct mill__text *text; /* NULL: all time */
+    int64_t us;
+};
+
+static bool read_semantics(struct mill__config *c, const struct mill__node *node, struct mill_aggregate_spec *spec)
+{
+    static const char *const words[] = {"exact", "chronon", "feast", "openmldb"};
+    static const enum mill_window_semantics values[] = {MILL_WINDOW_EXACT, MILL_WINDOW_CHRONON, MILL_WINDOW_FEAST,
+                                                        MILL_WINDOW_OPENMLDB};
+    spec->semantics = MILL_WINDOW_DEFAULT;
+    if (node == NULL) {
+        return true;
+    }
+    if (node->bad) {
+        return false;
+    }
+    if (node->kind == MILL__MAP && node->count == 1 && mill_slice_is(node->pairs[0].key->text, "hop")) {
+        spec->semantics = MILL_WINDOW_HOP;
+        return mill__parse_duration(c, node->pairs[0].value, "hop", false, &spec->hop_us);
+    }
+    for (size_t i = 0; node->kind == MILL__SCALAR && i < 4; i++) {
+        if (mill_slice_is(node->text, words[i])) {
+            spec->semantics = values[i];
+            return true;
+        }
+    }
+    mill__problem(c, node, "'semantics': expected exact, {hop: DURATION}, chronon, feast or openmldb, found %s%s",
+                  mill__node_found(c, node), node->kind == MILL__SCALAR ? mill__hint(c, node->text.p, words, 4) : "");
+    return false;
+}
+
+static bool check_function(struct mill__config *c, const struct mill__text *function)
+{
+    size_t count;
+    const char *const *names = mill_aggregate_names(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], function->s) == 0) {
+            return true;
+        }
+    }
+    const char *hint = mill__hint(c, function->s, names, count);
+    if (hint[0] == '\0') {
+        struct mill_buffer text = {0};
+        for (size_t i = 0; i < count; i++) {
+            mill_buffer_printf(&text, "%s%s", i == 0 ? "; hint: known are " : ", ", names[i]);
+        }
+        hint = mill_arena_strdup(c->arena, mill_buffer_cstr(&text));
+        mill_buffer_clear(&text);
+    }
+    mill__problem(c, function->node, "aggregate function '%s' is not known%s", function->s, hint);
+    return false;
+}
+
+struct outputs {
+    struct mill_aggregate_spec *at;
+    uint32_t count;
+};
+
+static void add_aggregate(struct mill__config *c, const struct mill__raw_aggregation *raw,
+                          const struct mill_aggregate_spec *model, const struct mill__text *function,
+                          const struct window *window, struct outputs *out)
+{
+    const char *prefix = raw->name.s != NULL ? raw->name.s : raw->column.s;
+    struct mill_aggregate_spec *spec = &out->at[out->count++];
+    *spec = *model;
+    spec->function = function->s;
+    spec->window_us = window->us;
+    spec->line = function->node->line;
+    spec->col = function->node->col;
+    spec->name = window->text == NULL ? mill_arena_printf(c->arena, "%s_%s", prefix, function->s)
+                                      : mill_arena_printf(c->arena, "%s_%s_%s", prefix, function->s, window->text->s);
+}
+
+static uint32_t read_windows(struct mill__config *c, const struct mill__raw_aggregation *raw, struct window *windows)
+{
+    uint32_t count = 0;
+    if (raw->time_window.node == NULL) {
+        windows[0] = (struct window){NULL, 0};
+        return 1;
+    }
+    for (uint32_t i = 0; i < raw->time_window.count; i++) {
+        windows[count].text = &raw->time_window.at[i];
+        count += mill__parse_duration(c, windows[count].text->node, "time_window", false, &windows[count].us);
+    }
+    return count;
+}
+
+/* One aggregation of the file is functions x windows; false after a problem. */
+static bool resolve_aggregation(struct mill__config *c, const struct mill__raw_aggregation *raw,
+                                const struct scope *scope, const struct mill_timezone *zone, struct outputs *out)
+{
+    struct mill_aggregate_spec model = {.column = raw->column.s};
+    struct mill_expr_scope names = {scope->names, scope->count, zone};
+    struct window *windows = mill_arena_zarray(c->arena, struct window, raw->time_window.count + 1);
+    bool good = read_semantics(c, raw->semantics, &model);
+
+    if (raw->column.s == NULL) {
+        return false;
+    }
+    if (scope_find(scope, raw->column.s) == NULL) {
+        mill__problem(c, raw->column.node, "column '%s' is neither a field of the source nor a feature of the view%s",
+                      raw->column.s, scope_hint(c, scope, raw->column.s));
+        good = false;
+    }
+    if (raw->where.node != NULL && raw->where.s != NULL) {
+        enum mill_type type = MILL_BOOL;
+        model.where = mill_slice_of(raw->where.s);
+        good = mill__check_expression(c, &raw->where, &names, &type) && good;
+        if (type != MILL_BOOL) {
+            mill__problem(c, raw->where.node, "'where': expected a condition, found an expression of type %s",
+                          mill_type_name(type));
+            good = false;
+        }
+    }
+    uint32_t window_count = read_windows(c, raw, windows);
+    good = good && window_count == (raw->time_window.node == NULL ? 1 : raw->time_window.count);
+    for (uint32_t i = 0; i < raw->function.count; i++) {
+        if (!check_function(c, &raw->function.at[i])) {
+            good = false;
+            continue;
+        }
+        for (uint32_t k = 0; k < window_count; k++) {
+            add_aggregate(c, raw, &model, &raw->function.at[i], &windows[k], out);
+        }
+    }
+    return good;
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * The view
+ * --------------------------------------------------------------------------------------------- */
+
+static bool resolve_features(struct mill__config *c, const struct mill__sections *sections, struct scope *scope,
+                             const struct mill_timezone *zone, const struct mill_feature_spec **ret_specs)
+{
+    const struct mill__raw_feature *raws = sections->at;
+    struct mill_feature_spec *specs = mill_arena_zarray(c->arena, struct mill_feature_spec, sections->count);
+    bool good = true;
+    /* Every expression sees the fields and what stands in earlier sections, not its neighbours. */
+    struct mill_expr_scope names = {scope->names, scope->count, zone};
+    enum mill_type *types = mill_arena_zarray(c->arena, enum mill_type, sections->count);
+    for (uint32_t i = 0; i < sections->count; i++) {
+        types[i] = MILL_FLOAT64;
+        good = mill__check_expression(c, &raws[i].expr, &names, &types[i]) && good && raws[i].name.s != NULL;
+        specs[i].name = raws[i].name.s == NULL ? "" : raws[i].name.s;
+        specs[i].expr = mill_slice_of(raws[i].expr.s == NULL ? "" : raws[i].expr.s);
+        specs[i].line = raws[i].expr.node == NULL ? 0 : raws[i].expr.node->line;
+        specs[i].col = raws[i].expr.node == NULL ? 0 : raws[i].expr.node->col;
+    }
+    for (uint32_t i = 0; i < sections->count; i++) {
+        scope_add(c, scope, specs[i].name, types[i]);
+    }
+    *ret_specs = specs;
+    return good;
+}
+
+uint32_t mill__view_output_count(const struct mill_view_config *view)
+{
+    return view->spec.feature_count + view->spec.aggregate_count + view->spec.derivation_count;
+}
+
+const char *mill__view_output_name(const struct mill_view_config *view, uint32_t column)
+{
+    const struct mill_view_spec *spec = &view->spec;
+    if (column < spec->feature_count) {
+        return spec->features[column].name;
+    }
+    column -= spec->feature_count;
+    return column < spec->aggregate_count ? spec->aggregates[column].name
+                                          : spec->derivations[column - spec->aggregate_count].name;
+}
+
+struct output_name {
+    const char *name;
+    uint32_t column;
+};
+
+static int compare_output_names(const void *a, const void *b)
+{
+    const struct output_name *x = a, *y = b;
+    int c = strcmp(x->name, y->name);
+    return c != 0 ? c : (x->column > y->column) - (x->column < y->column);
+}
+
+static void report_collision(struct mill__config *c, const struct mill__raw_view *raw,
+                             const struct mill_view_config *view, uint32_t column)
+{
+    const struct mill_view_spec *spec = &view->spec;
+    const char *name = mill__view_output_name(view, column);
+    if (column < spec->feature_count) {
+        const struct mill__raw_feature *features = raw->features.at;
+        mill__problem(c, features[column].name.node, "feature '%s' is defined twice", name);
+        return;
+    }
+    column -= spec->feature_count;
+    if (column < spec->aggregate_count) {
+        mill__problem_at(c, spec->aggregates[column].line, spec->aggregates[column].col,
+                         "aggregate '%s' has a name that the view has already; hint: 'name:' gives the aggregation "
+                         "another beginning",
+                         name);
+        return;
+    }
+    const struct mill__raw_feature *derivations = raw->derivations.at;
+    mill__problem(c, derivations[column - spec->aggregate_count].name.node,
+                  "derivation '%s' has a name that the view has already", name);
+}
+
+static bool check_collisions(struct mill__config *c, const struct mill__raw_view *raw,
+                             const struct mill_view_config *view)
+{
+    uint32_t count = mill__view_output_count(view);
+    struct output_name *names = mill_arena_array(c->arena, struct output_name, count);
+    bool good = true;
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = (struct output_name){mill__view_output_name(view, i), i};
+    }
+    qsort(names, count, sizeof(*names), compare_output_names);
+    for (uint32_t i = 1; i < count; i++) {
+        if (names[i].name[0] != '\0' && strcmp(names[i - 1].name, names[i].name) == 0) {
+            report_collision(c, raw, view, names[i].column);
+            good = false;
+        }
+    }
+    return good;
+}
+
+/* What the tables and the checks above cannot see (which function takes which type, which hop suits which window) is
+ * the compiler's to say. Gives the types of features and aggregates to the scope where derivations_left is set. */
+static bool compile_view(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_view_spec *spec,
+                         struct scope *scope)
+{
+    struct mill_view *view;
+    struct mill_error err = {0};
+    if (mill_view_compile(spec, &view, &err) < 0) {
+        if (err.line > 0) {
+            mill__problem_at(c, err.line, err.col, "%s", err.msg);
+        } else {
+            mill__problem(c, raw->node, "%s", err.msg);
+        }
+        return false;
+    }
+    const struct mill_schema *schema = mill_view_schema(view);
+    for (uint32_t i = 0; scope != NULL && i < mill_view_output_count(view); i++) {
+        scope_add(c, scope, mill_arena_strdup(c->arena, schema->fields[i].name), schema->fields[i].type);
+    }
+    mill_view_free(view);
+    return true;
+}
+
+static void resolve_zone(struct mill__config *c, const struct mill__raw_view *raw, struct mill_view_config *view)
+{
+    struct mill_timezone *zone;
+    struct mill_error err;
+    if (raw->tz.s == NULL || strcmp(raw->tz.s, "UTC") == 0) {
+        return;
+    }
+    if (mill_timezone_open(raw->tz.s, &zone, &err) < 0) {
+        mill__problem(c, raw->tz.node, "%s", err.msg);
+        return;
+    }
+    view->spec.zone = zone;
+    c->zones[c->zone_count++] = zone;
+}
+
+static uint32_t count_aggregates(const struct mill__raw_view *raw)
+{
+    const struct mill__raw_aggregation *aggregations = raw->aggregations.at;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < raw->aggregations.count; i++) {
+        uint64_t windows = aggregations[i].time_window.count == 0 ? 1 : aggregations[i].time_window.count;
+        count += windows * aggregations[i].function.count;
+    }
+    return count > MILL__OUTPUTS_MAX ? MILL__OUTPUTS_MAX + 1 : (uint32_t)count;
+}
+
+static void resolve_columns(struct mill__config *c, const struct mill__raw_view *raw,
+                            const struct mill_source_config *source, struct mill_view_config *view)
+{
+    struct mill_view_spec *spec = &view->spec;
+    struct scope scope = {0};
+    uint32_t aggregate_count = count_aggregates(raw);
+    struct outputs out = {0};
+
+    if (aggregate_count + raw->features.count + raw->derivations.count > MILL__OUTPUTS_MAX) {
+        mill__problem(c, raw->node, "a view has at most %d features", MILL__OUTPUTS_MAX);
+        return;
+    }
+    for (uint32_t i = 0; i < source->spec.schema.field_count; i++) {
+        scope_add(c, &scope, source->spec.schema.fields[i].name, source->spec.schema.fields[i].type);
+    }
+    bool good = resolve_features(c, &raw->features, &scope, spec->zone, &spec->features);
+    spec->feature_count = raw->features.count;
+    out.at = mill_arena_zarray(c->arena, struct mill_aggregate_spec, aggregate_count);
+    const struct mill__raw_aggregation *aggregations = raw->aggregations.at;
+    for (uint32_t i = 0; i < raw->aggregations.count; i++) {
+        good = resolve_aggregation(c, &aggregations[i], &scope, spec->zone, &out) && good;
+    }
+    spec->aggregates = out.at;
+    spec->aggregate_count = out.count;
+    if (mill__view_output_count(view) + raw->derivations.count == 0) {
+        mill__problem(c, raw->node, "view '%s' has no features; expected features, aggregations or derivations",
+                      spec->name);
+        return;
+    }
+    good = check_collisions(c, raw, view) && good;
+    if (good && mill__view_output_count(view) > 0) {
+        good = compile_view(c, raw, spec, &scope);
+    }
+    if (!good || raw->derivations.count == 0) {
+        return;
+    }
+    good = resolve_features(c, &raw->derivations, &scope, spec->zone, &spec->derivations);
+    spec->derivation_count = raw->derivations.count;
+    if (good && check_collisions(c, raw, view)) {
+        compile_view(c, raw, spec, NULL);
+    }
+}
+
+static void resolve_view(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_project *project,
+                         struct mill_view_config *view)
+{
+    uint32_t errors = c->problems->error_count;
+    view->spec.name = raw->name.s == NULL ? "" : raw->name.s;
+    if (raw->node == NULL) {
+        return;
+    }
+    view->line = raw->node->line;
+    view->col = raw->node->col;
+    view->online = raw->online;
+    view->topic = raw->topic.s;
+    view->spec.ttl_us = raw->ttl_us;
+    view->spec.events_max = (uint32_t)raw->max_events;
+    for (uint32_t i = 0; i < project->source_count; i++) {
+        int64_t lateness = project->sources[i].allowed_lateness_us;
+        view->spec.lateness_us = lateness > view->spec.lateness_us ? lateness : view->spec.lateness_us;
+    }
+    resolve_zone(c, raw, view);
+    resolve_view_entity(c, raw, project, view);
+    const struct mill_source_config *source =
+        raw->source.s == NULL ? NULL : find_source(c, project, &raw->source, &view->source);
+    if (source == NULL || source->spec.schema.field_count == 0) {
+        return; /* the source's own problems come first */
+    }
+    view->spec.source_schema = &source->spec.schema;
+    check_join_keys(c, raw, source, view);
+    if (view->spec.entity.key_count == 0 && c->problems->error_count == errors) {
+        return;
+    }
+    resolve_columns(c, raw, source, view);
+}
+
+void mill__resolve_views(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project)
+{
+    const struct mill__raw_view *raws = raw->feature_views.at;
+    uint32_t count = raw->feature_views.count;
+    struct mill_view_config *views = mill_arena_zarray(c->arena, struct mill_view_config, count);
+    const struct mill__text **names = mill_arena_array(c->arena, const struct mill__text *, count);
+
+    c->zones = mill_arena_zarray(c->arena, struct mill_timezone *, count);
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = &raws[i].name;
+        resolve_view(c, &raws[i], project, &views[i]);
+    }
+    mill__check_unique(c, "feature view", names, count);
+    project->views = views;
+    project->view_count = count;
+}
