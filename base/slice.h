@@ -37,6 +37,9 @@ static inline int mill_slice_compare(struct mill_slice a, struct mill_slice b)
     return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* The two arguments of a "%.*s": at most 200 bytes of it, which is enough for a message. */
+#define MILL_SLICE_ARGS(s) ((s).n < 200 ? (int)(s).n : 200), (s).p
+
 /* True where every byte sequence is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool mill_utf8_is_valid(struct mill_slice s);
 /* How many bytes at the start of s are well-formed UTF-8: s.n, or where the first bad sequence starts. */
