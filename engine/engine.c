@@ -174,6 +174,42 @@ struct mill_metrics *mill_engine_metrics(struct mill_engine *engine)
     return engine->metrics;
 }
 
+static void add_shard(const struct mill__shard *shard, struct mill_engine_summary *sum)
+{
+    const struct mill__plan *plan = shard->plan;
+    const struct mill__shard_metrics *m = &shard->metrics;
+
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
+        sum->events += plan->topics[t]->index == 0 ? mill_counter_value(m->records[t]) : 0;
+        for (unsigned r = 0; r < MILL_REJECT_REASON_COUNT; r++) {
+            sum->dead_letters += mill_counter_value(m->rejected[t * MILL_REJECT_REASON_COUNT + r]);
+        }
+    }
+    for (uint32_t v = 0; v < plan->project->view_count; v++) {
+        sum->rows += mill_counter_value(m->rows[v]);
+    }
+    for (uint32_t i = 0; i < plan->model_count; i++) {
+        sum->scores += mill_counter_value(m->scores[i]);
+    }
+}
+
+void mill_engine_summarize(struct mill_engine *engine, struct mill_engine_summary *ret_summary)
+{
+    struct mill_engine_summary sum = {0};
+    int64_t first_ns = INT64_MAX, last_ns = 0;
+
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        const struct mill__shard *shard = &engine->shards[i];
+        int64_t first = atomic_load_explicit(&shard->first_ns, memory_order_relaxed);
+        int64_t last = atomic_load_explicit(&shard->last_ns, memory_order_relaxed);
+        add_shard(shard, &sum);
+        first_ns = first != 0 && first < first_ns ? first : first_ns;
+        last_ns = last > last_ns ? last : last_ns;
+    }
+    sum.busy_ns = last_ns > first_ns ? last_ns - first_ns : 0;
+    *ret_summary = sum;
+}
+
 static void nap_ms(int ms)
 {
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};

@@ -163,6 +163,13 @@ int mill_engine_run(struct mill_engine *engine, struct mill_error *err) MILL_MUS
 void mill_engine_stop(struct mill_engine *engine);
 void mill_engine_close(struct mill_engine *engine);
 
+/* What went through since the start; any thread. */
+struct mill_engine_summary {
+    uint64_t events, rows, scores, dead_letters; /* events: records of the sources, good or bad */
+    int64_t busy_ns;                             /* from the first batch to the last */
+};
+void mill_engine_summarize(struct mill_engine *engine, struct mill_engine_summary *ret_summary);
+
 struct mill_metrics *mill_engine_metrics(struct mill_engine *engine);
 /* Any thread. False: *why gets one sentence (restoring, kafka is down, redis is down, disk full). */
 bool mill_engine_is_ready(struct mill_engine *engine, struct mill_buffer *why);

@@ -507,3 +507,14 @@ void mill__plan_close(struct mill__plan *plan)
     mill_arena_clear(&plan->arena);
     free(plan);
 }
+
+uint32_t mill__plan_topic_number(const struct mill__plan *plan, const struct mill__stage *stage)
+{
+    for (uint32_t t = 0; t < plan->topic_count; t++) {
+        if (plan->topics[t] == stage) {
+            return t;
+        }
+    }
+    mill_assert(!"a stage of the plan is one of its topics");
+    return 0;
+}

@@ -76,5 +76,7 @@ struct mill__plan_options {
 int mill__plan_open(const struct mill_project *project, const struct mill__plan_options *options,
                     struct mill__plan **ret_plan, struct mill_error *err) MILL_MUST_CHECK;
 void mill__plan_close(struct mill__plan *plan);
+/* Index of a stage in plan->topics. */
+uint32_t mill__plan_topic_number(const struct mill__plan *plan, const struct mill__stage *stage);
 
 #endif

@@ -338,6 +338,7 @@ int mill__input_load(struct mill__input *input, struct mill_error *err)
     } else {
         decode_rekeyed(input);
     }
+    mill_counter_add(shard->metrics.records[mill__plan_topic_number(shard->plan, input->stage)], input->record_count);
     mill__shard_send_dead_letters(input);
     mill__pass_prepare(&input->pass);
     mill__pass_skip_dead(&input->pass);
@@ -386,6 +387,17 @@ static void observe(struct mill__input *input, uint32_t from)
     }
 }
 
+static void note_moved(struct mill__shard *shard, uint32_t rows)
+{
+    int64_t now_ns = mill_clock_mono_ns();
+
+    if (atomic_load_explicit(&shard->first_ns, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&shard->first_ns, now_ns, memory_order_relaxed);
+    }
+    atomic_store_explicit(&shard->last_ns, now_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shard->moved, rows, memory_order_relaxed);
+}
+
 void mill__input_emit(struct mill__input *input)
 {
     struct mill__sink sink = mill__shard_sink;
@@ -397,7 +409,7 @@ void mill__input_emit(struct mill__input *input)
     if (to > from) {
         note_applied(input, from, to);
         observe(input, from);
-        atomic_fetch_add_explicit(&input->shard->moved, to - from, memory_order_relaxed);
+        note_moved(input->shard, to - from);
     }
     if (to == input->pass.batch.row_count) {
         give_back_records(input);

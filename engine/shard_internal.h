@@ -103,6 +103,7 @@ struct mill__shard {
     _Atomic unsigned trouble; /* enum mill__trouble bits */
     _Atomic uint64_t moved;   /* counts every step forward; a still number means idle */
     _Atomic uint32_t input_count;
+    _Atomic int64_t first_ns, last_ns; /* monotonic times of the first and last batch; 0: none yet */
     _Atomic bool is_at_end;
 
     int rc; /* how the thread ended */

@@ -126,17 +126,6 @@ static void on_score(void *context, struct mill__pass *pass, const struct mill__
          mill_buffer_slice(&shard->text));
 }
 
-static unsigned topic_number(const struct mill__plan *plan, const struct mill__stage *stage)
-{
-    for (uint32_t t = 0; t < plan->topic_count; t++) {
-        if (plan->topics[t] == stage) {
-            return t;
-        }
-    }
-    mill_assert(!"a stage of the plan is one of its topics");
-    return 0;
-}
-
 static void on_forward(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row)
 {
     struct mill__input *input = context;
@@ -154,8 +143,8 @@ static void on_forward(void *context, struct mill__pass *pass, const struct mill
     mill_assert(has_key);
     mill_buffer_reset(&shard->text);
     mill__rekey_encode(stage, &pass->batch, row, &origin, &shard->text);
-    send(shard, shard->stage_topics[topic_number(shard->plan, stage)], partition, mill_buffer_slice(&shard->key),
-         mill_buffer_slice(&shard->text));
+    send(shard, shard->stage_topics[mill__plan_topic_number(shard->plan, stage)], partition,
+         mill_buffer_slice(&shard->key), mill_buffer_slice(&shard->text));
 }
 
 const struct mill__sink mill__shard_sink = {.row = on_row, .score = on_score, .forward = on_forward};
@@ -163,7 +152,7 @@ const struct mill__sink mill__shard_sink = {.row = on_row, .score = on_score, .f
 void mill__shard_send_dead_letters(struct mill__input *input)
 {
     struct mill__shard *shard = input->shard;
-    uint32_t topic = topic_number(shard->plan, input->stage);
+    uint32_t topic = mill__plan_topic_number(shard->plan, input->stage);
 
     for (uint32_t i = 0; i < input->pass.rejects.count; i++) {
         const struct mill_reject *reject = &input->pass.rejects.at[i];

@@ -20,7 +20,7 @@
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
                                               void (*on_free)(const volatile void *)) __attribute__((weak));
 
-enum { ROWS = 1000, USERS = 500, WARM_UP = 60, MEASURED = 40 };
+enum { ROWS = 1000, USERS = 500, WARM_UP = 100, MEASURED = 40 };
 
 static uint64_t malloc_count;
 static bool is_counting;
