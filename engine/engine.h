@@ -143,6 +143,8 @@ void mill_project_free(struct mill_project *project);
 void mill_project_each_setting(const struct mill_project *project,
                                void (*each)(void *context, const char *key, const char *value, const char *origin),
                                void *context);
+/* Appends the reference of all keys in Markdown: docs/config.md. */
+void mill_project_write_reference(struct mill_buffer *out);
 
 /* ------------------------------------------------------------------------------------------------
  * Running

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line, inside: the table of subcommands (main.c), options (options.c), errors and problems on the terminal
+ * (report.c), progress bars (progress.c), a small HTTP client (http_client.c).
+ *
+ * A subcommand is a function of (argc, argv) with argv[0] its own name; it describes itself in a struct
+ * mill_cli_command, calls mill_cli_parse first, and returns the exit status.
+ */
+#ifndef MILL_CLI_INTERNAL_H
+#define MILL_CLI_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "engine/engine.h"
+
+/* ------------------------------------------------------------------------------------------------
+ * Options (options.c)
+ * --------------------------------------------------------------------------------------------- */
+
+struct mill_cli_texts {
+    const char **at; /* ends in NULL; never NULL itself */
+    uint32_t count;
+};
+
+enum mill_cli_type {
+    MILL_CLI_FLAG,    /* bool */
+    MILL_CLI_STRING,  /* const char * */
+    MILL_CLI_STRINGS, /* struct mill_cli_texts; may be given several times */
+    MILL_CLI_INTEGER, /* int64_t, min to max where max > min */
+    MILL_CLI_NUMBER,  /* double, the same */
+    MILL_CLI_WORD,    /* int: index into words */
+};
+
+/* target keeps its value where the option is not given. */
+struct mill_cli_option {
+    const char *name; /* NULL ends the table */
+    char letter;      /* of the short form, or 0 */
+    enum mill_cli_type type;
+    void *target;
+    const char *argument; /* "FILE": how --help calls the value */
+    const char *help;
+    double min, max;
+    const char *const *words;
+};
+
+struct mill_cli_command {
+    const char *name;
+    const char *arguments; /* "VIEW KEY...", "" */
+    const char *summary;   /* a sentence or two */
+    const char *examples;  /* lines, or NULL */
+    const struct mill_cli_option *options;
+    bool project; /* takes -c FILE and --set */
+    unsigned arguments_min, arguments_max;
+};
+
+/* What every command is told. Lives until the process ends. */
+struct mill_cli {
+    const struct mill_cli_command *command;
+    bool json;          /* --format json */
+    const char *config; /* -c */
+    struct mill_cli_texts sets;
+    char *const *arguments;
+    unsigned argument_count;
+};
+
+/* Reads the options and sets logging and colours up. False: leave with *ret_status (--help, or a usage error that has
+ * been reported). */
+bool mill_cli_parse(const struct mill_cli_command *command, int argc, char **argv, struct mill_cli *cli,
+                    int *ret_status);
+
+/* ------------------------------------------------------------------------------------------------
+ * Reports (report.c)
+ * --------------------------------------------------------------------------------------------- */
+
+/* "tidemill: ..." on standard error, or {"error": ...} with --format json; returns the exit status. */
+int mill_cli_fail(const struct mill_cli *cli, const struct mill_error *err);
+/* The same for one's own words: `return mill_cli_fail_with(&cli, MILL_EUSAGE, "...")`. */
+int mill_cli_fail_with(const struct mill_cli *cli, int code, const char *fmt, ...) MILL_PRINTF(3, 4);
+/* file:line:col: error: ... for each, on standard error, in colour on a terminal. */
+void mill_cli_print_problems(const struct mill_problems *problems);
+void mill_cli_problems_json(const struct mill_problems *problems, struct mill_json_writer *w);
+/* Loads the project named by -c, prints problems and warnings; 0, or the exit status. */
+int mill_cli_load(const struct mill_cli *cli, bool offline, struct mill_project **ret_project);
+/* Writes the buffer to standard output and empties it; the exit status: 0, or 74 where it cannot be written. */
+int mill_cli_write(struct mill_buffer *out);
+/* The words for a color on standard output / error, "" where there is none. */
+enum mill_cli_color { MILL_CLI_PLAIN, MILL_CLI_BOLD, MILL_CLI_RED, MILL_CLI_YELLOW, MILL_CLI_GREEN, MILL_CLI_DIM };
+const char *mill_cli_color(int fd, enum mill_cli_color color);
+
+/* ------------------------------------------------------------------------------------------------
+ * Progress (progress.c): one line on standard error, redrawn at most ten times a second; nothing where that is no
+ * terminal.
+ * --------------------------------------------------------------------------------------------- */
+
+struct mill_cli_progress {
+    const char *label;
+    int64_t started_ns, drawn_ns;
+    bool on;
+};
+void mill_cli_progress_begin(struct mill_cli_progress *progress, const char *label);
+/* total 0: not known. items: records so far, for the rate. */
+void mill_cli_progress_update(struct mill_cli_progress *progress, uint64_t done, uint64_t total, uint64_t items);
+void mill_cli_progress_end(struct mill_cli_progress *progress);
+
+/* ------------------------------------------------------------------------------------------------
+ * HTTP (http_client.c)
+ * --------------------------------------------------------------------------------------------- */
+
+/* GET; appends the body. *ret_status is the HTTP status. MILL_EUNAVAIL where nobody answers. */
+int mill_cli_http_get(const char *url, int timeout_ms, struct mill_buffer *body, long *ret_status,
+                      struct mill_error *err) MILL_MUST_CHECK;
+
+/* ------------------------------------------------------------------------------------------------
+ * Subcommands
+ * --------------------------------------------------------------------------------------------- */
+
+int mill_cmd_config(int argc, char **argv);
+int mill_cmd_get(int argc, char **argv);
+int mill_cmd_healthcheck(int argc, char **argv);
+int mill_cmd_init(int argc, char **argv);
+int mill_cmd_replay(int argc, char **argv);
+int mill_cmd_run(int argc, char **argv);
+int mill_cmd_tap(int argc, char **argv);
+int mill_cmd_top(int argc, char **argv);
+int mill_cmd_validate(int argc, char **argv);
+int mill_cmd_version(int argc, char **argv);
+
+#endif
