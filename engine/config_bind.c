@@ -16,6 +16,8 @@
 #include "base/file.h"
 #include "base/suggest.h"
 
+enum { OPTIONS_MAX = 64 }; /* of one table */
+
 struct binding {
     struct mill__config *c;
     const char *prefix;
@@ -574,12 +576,30 @@ static void bind_given(struct binding *b, const struct mill__option *option, con
     }
 }
 
+/* A required key that is there, but misspelt, is one problem, not two. */
+static bool is_misspelt(const struct mill__table *table, const struct mill__node *map, const char *key)
+{
+    const char *names[OPTIONS_MAX];
+    for (uint32_t i = 0; i < table->count; i++) {
+        names[i] = table->options[i].key;
+    }
+    for (uint32_t i = 0; map != NULL && i < map->count && i < OPTIONS_MAX; i++) {
+        const char *near = mill_suggest(map->pairs[i].key->text, names, table->count);
+        if (near != NULL && strcmp(near, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void bind_absent(struct binding *b, const struct mill__table *table, const struct mill__option *option,
                         const struct mill__node *parent, char *slot, const char *key)
 {
     struct mill__config *c = b->c;
     if (option->flags & MILL__REQUIRED && !((option->flags & MILL__NOT_OFFLINE) && c->options->offline)) {
-        mill__problem(c, parent, "%s lacks the required key '%s': %s", table->what, option->key, option->help);
+        if (!is_misspelt(table, parent, option->key)) {
+            mill__problem(c, parent, "%s lacks the required key '%s': %s", table->what, option->key, option->help);
+        }
     } else if (option->type == MILL__OPTION_SECTION) {
         mill__bind(c, option->table, NULL, slot, key, b->overridable);
     } else if (option->fallback != NULL) {
@@ -612,8 +632,8 @@ static void bind_option(struct binding *b, const struct mill__table *table, cons
 
 static void report_unknown_keys(struct binding *b, const struct mill__table *table, const struct mill__node *map)
 {
-    const char *names[64];
-    mill_assert(table->count <= sizeof(names) / sizeof(names[0]));
+    const char *names[OPTIONS_MAX];
+    mill_assert(table->count <= OPTIONS_MAX);
     for (uint32_t i = 0; i < table->count; i++) {
         names[i] = table->options[i].key;
     }

@@ -94,6 +94,10 @@ struct mill__node *mill__yaml_load(struct mill__config *c);
 /* Line and column of byte `offset` of the scalar's text in the file, through quotes, escapes, folding and variables. */
 void mill__node_position(const struct mill__config *c, const struct mill__node *node, size_t offset, unsigned *ret_line,
                          unsigned *ret_col);
+/* Where in the source the scalar begins. */
+const char *mill__node_source(const struct mill__config *c, const struct mill__node *node);
+/* Puts values that a comma inside parentheses has split together again (config_flow.c). */
+void mill__flow_join(struct mill__config *c, struct mill__node *map);
 /* "a list", "a mapping", "nothing", "'text'": for messages. */
 const char *mill__node_found(struct mill__config *c, const struct mill__node *node);
 bool mill__node_is_null(const struct mill__node *node);

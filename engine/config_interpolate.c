@@ -28,7 +28,10 @@ static void problem_inside(struct mill__config *c, struct mill__node *node, size
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     node->bad = true;
+    uint32_t splices = node->splice_count;
+    node->splice_count = 0; /* the offset is one of the text as it was written */
     mill__node_position(c, node, offset, &line, &col);
+    node->splice_count = splices;
     mill__problem_at(c, line, col, "%s", text);
 }
 

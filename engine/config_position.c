@@ -208,14 +208,8 @@ static const char *find_line(struct mill_slice source, unsigned line)
     return p;
 }
 
-void mill__node_position(const struct mill__config *c, const struct mill__node *node, size_t offset, unsigned *ret_line,
-                         unsigned *ret_col)
+static struct walk walk_to(const struct mill__config *c, const struct mill__node *node)
 {
-    *ret_line = node->line;
-    *ret_col = node->col;
-    if (node->kind != MILL__SCALAR || node->line == 0) {
-        return;
-    }
     struct walk w = {find_line(c->source, node->line), c->source.p + c->source.n, node->line, 1, node->raw, 0};
     static const char mark[] = "\xef\xbb\xbf"; /* libyaml does not count a byte order mark */
     if (node->line == 1 && w.end - w.p >= 3 && memcmp(w.p, mark, 3) == 0) {
@@ -224,6 +218,23 @@ void mill__node_position(const struct mill__config *c, const struct mill__node *
     while (w.p < w.end && w.col < node->col) {
         step(&w);
     }
+    return w;
+}
+
+const char *mill__node_source(const struct mill__config *c, const struct mill__node *node)
+{
+    return walk_to(c, node).p;
+}
+
+void mill__node_position(const struct mill__config *c, const struct mill__node *node, size_t offset, unsigned *ret_line,
+                         unsigned *ret_col)
+{
+    *ret_line = node->line;
+    *ret_col = node->col;
+    if (node->kind != MILL__SCALAR || node->line == 0) {
+        return;
+    }
+    struct walk w = walk_to(c, node);
     /* Anchors and tags stand before the scalar itself in libyaml's marks. */
     while (w.p < w.end && (*w.p == '&' || *w.p == '!') && node->style != MILL__PLAIN) {
         while (w.p < w.end && !is_blank(*w.p) && !is_break(*w.p)) {

@@ -15,6 +15,7 @@ struct frame {
     struct mill__node *node;
     struct mill__node *key; /* of a mapping: read, its value not yet */
     uint32_t capacity;
+    bool flow; /* written in braces */
 };
 
 struct anchor {
@@ -67,6 +68,8 @@ static void report_syntax_error(struct loader *l)
         hint = "; hint: indent with blanks, not tabs, and quote values that begin with % @ or `";
     } else if (strstr(p->problem, "mapping values are not allowed") != NULL) {
         hint = "; hint: quote values that hold ': '";
+    } else if (strstr(p->problem, "expected ',' or '") != NULL) {
+        hint = "; hint: quote values that hold commas, quotes, braces or brackets";
     }
     if (p->context != NULL && p->context_mark.line + 1 != 0) {
         mill__problem_at(l->c, line, col, "not valid YAML: %s %s that begins at %zu:%zu%s", p->problem, p->context,
@@ -264,6 +267,9 @@ static bool on_end(struct loader *l, const yaml_event_t *event)
 {
     struct mill__node *node = l->frames[--l->depth].node;
     if (node->kind == MILL__MAP) {
+        if (l->frames[l->depth].flow) {
+            mill__flow_join(l->c, node);
+        }
         report_duplicate_keys(l, node);
     }
     return place(l, node, event->start_mark);
@@ -282,8 +288,12 @@ static bool on_event(struct loader *l, const yaml_event_t *event)
         return on_begin(l, MILL__LIST, event->data.sequence_start.anchor, event->data.sequence_start.tag,
                         event->start_mark);
     case YAML_MAPPING_START_EVENT:
-        return on_begin(l, MILL__MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag,
-                        event->start_mark);
+        if (!on_begin(l, MILL__MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag,
+                      event->start_mark)) {
+            return false;
+        }
+        l->frames[l->depth - 1].flow = event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+        return true;
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         return on_end(l, event);
