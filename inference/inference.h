@@ -37,7 +37,8 @@ struct mill_model_info {
     uint32_t tree_count, node_count, leaf_count, depth_max;
     uint32_t feature_count;
     const char *const *feature_names; /* feature_count of them, or NULL where the file has none */
-    uint32_t output_count;            /* values a row: 1, classes or targets */
+    uint32_t output_count;            /* predictions a row: 1, classes or targets */
+    uint32_t margin_count; /* margins a row; differs where classes become one (multi:softmax) or two columns */
     uint64_t memory_bytes;
 };
 
@@ -51,7 +52,8 @@ const struct mill_model_info *mill_model_info(const struct mill_model *model);
 enum mill_model_output { MILL_MODEL_MARGIN, MILL_MODEL_PREDICTION };
 
 /* Dense rows: row r, feature f at rows[r * stride + f]; NaN is missing; stride >= column_count; features beyond
- * column_count are missing. out: row_count * output_count values, row-major. No allocation. The f64 variant casts as
+ * column_count are missing. out: row_count * output_count values (margin_count for margins), row-major. No allocation
+ * after a thread's first call. The f64 variant casts as
  * the trainer does (XGBoost: to float first). */
 void mill_model_score_f32(const struct mill_model *model, const float *rows, size_t row_count, size_t column_count,
                           size_t stride, enum mill_model_output output, float *out);
@@ -68,7 +70,7 @@ int mill_model_bind(const struct mill_model *model, const char *const *service_n
                     uint32_t service_count, struct mill_arena *arena, struct mill_model_input *ret_input,
                     struct mill_error *err) MILL_MUST_CHECK;
 /* Scores rows from <= i < to of the batch (bool, int64, float64 columns; null is missing) into out[(i - from) *
- * output_count]. Temporaries from the batch's arena. */
+ * output_count] (margin_count for margins). */
 void mill_model_score(const struct mill_model *model, const struct mill_model_input *input,
                       const struct mill_batch *batch, uint32_t from, uint32_t to, enum mill_model_output output,
                       double *out);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scoring: rows in tiles through the kernel, then links and the caller's number type. */
+#include <string.h>
+
+#include "inference/model_internal.h"
+
+/* Where the parts of a tile stand in the thread's scratch. */
+struct layout {
+    size_t values, margins, kernel, total;
+};
+
+static size_t rounded(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
+static uint32_t row_width(const struct mill__forest *forest)
+{
+    return forest->margin_count > forest->output_count ? forest->margin_count : forest->output_count;
+}
+
+static struct layout layout_of(const struct mill_model *model, uint32_t tile)
+{
+    struct layout at = {0};
+    at.margins = rounded(mill__values_size(&model->tables, &model->forest, tile));
+    at.kernel = at.margins + rounded(((size_t)tile + 1) * row_width(&model->forest) * sizeof(double));
+    at.total = at.kernel + mill__walk_scratch(&model->tables, &model->forest);
+    return at;
+}
+
+double *mill__tile(const struct mill_model *model, uint32_t n)
+{
+    size_t at = rounded(layout_of(model, n).total);
+    return (double *)(void *)((char *)mill__scratch(at + (size_t)n * model->tables.used_count * sizeof(double)) + at);
+}
+
+uint32_t mill__model_width(const struct mill_model *model, enum mill_model_output output)
+{
+    return output == MILL_MODEL_MARGIN ? model->forest.margin_count : model->forest.output_count;
+}
+
+/* One row's margins in double, to the caller: the link needs room for both shapes, so it works on a copy. */
+static void deliver(const struct mill__forest *forest, const double *margins, enum mill_model_output output,
+                    double *work, float *out32, double *out64)
+{
+    uint32_t n = forest->margin_count;
+    const double *from = margins;
+    if (output == MILL_MODEL_PREDICTION && forest->link != MILL__LINK_IDENTITY) {
+        memcpy(work, margins, n * sizeof(*work));
+        mill__link_apply(forest, work);
+        from = work;
+        n = forest->output_count;
+    } else if (output == MILL_MODEL_PREDICTION && forest->prediction_divisor != 1) {
+        memcpy(work, margins, n * sizeof(*work));
+        mill__link_apply(forest, work);
+        from = work;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        if (out32 != NULL) {
+            out32[k] = (float)from[k];
+        } else {
+            out64[k] = from[k];
+        }
+    }
+}
+
+void mill__score_rows(const struct mill_model *model, const struct mill__rows *rows, size_t row_count,
+                      enum mill_model_output output, float *out32, double *out64)
+{
+    const struct mill__forest *forest = &model->forest;
+    uint32_t tile = row_count < MILL__TILE_ROWS ? (uint32_t)row_count : MILL__TILE_ROWS;
+    struct layout at = layout_of(model, tile);
+    char *scratch = mill__scratch(at.total);
+    double *margins = (double *)(void *)(scratch + at.margins);
+    double *work = margins + (size_t)tile * row_width(forest);
+    uint32_t width = mill__model_width(model, output);
+    for (size_t first = 0; first < row_count; first += tile) {
+        uint32_t n = row_count - first < tile ? (uint32_t)(row_count - first) : tile;
+        size_t stride = 0;
+        const void *values = mill__load_values(&model->tables, forest, rows, first, n, scratch + at.values, &stride);
+        mill__walk_rows(&model->tables, forest, values, stride, n, margins, scratch + at.kernel);
+        for (uint32_t r = 0; r < n; r++) {
+            double *row = margins + (size_t)r * forest->margin_count;
+            size_t to = (first + r) * width;
+            mill__finish_margins(&model->tables, forest, row);
+            deliver(forest, row, output, work, out32 == NULL ? NULL : out32 + to, out64 == NULL ? NULL : out64 + to);
+        }
+    }
+}
+
+void mill_model_score_f32(const struct mill_model *model, const float *rows, size_t row_count, size_t column_count,
+                          size_t stride, enum mill_model_output output, float *out)
+{
+    mill_assert(stride >= column_count);
+    struct mill__rows view = {.f32 = rows, .stride = stride, .column_count = column_count};
+    mill__score_rows(model, &view, row_count, output, out, NULL);
+}
+
+void mill_model_score_f64(const struct mill_model *model, const double *rows, size_t row_count, size_t column_count,
+                          size_t stride, enum mill_model_output output, double *out)
+{
+    mill_assert(stride >= column_count);
+    struct mill__rows view = {.f64 = rows, .stride = stride, .column_count = column_count};
+    mill__score_rows(model, &view, row_count, output, NULL, out);
+}
