@@ -118,6 +118,7 @@ int mill_cli_http_get(const char *url, int timeout_ms, struct mill_buffer *body,
  * Subcommands
  * --------------------------------------------------------------------------------------------- */
 
+int mill_cmd_broker(int argc, char **argv);
 int mill_cmd_config(int argc, char **argv);
 int mill_cmd_get(int argc, char **argv);
 int mill_cmd_healthcheck(int argc, char **argv);

@@ -16,6 +16,10 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"init", "write a project to begin with", mill_cmd_init},
     {"validate", "check a project file", mill_cmd_validate},
+    {"run", "run a project, on Kafka or on files", mill_cmd_run},
+    {"get", "show an entity's row from the online store", mill_cmd_get},
+    {"tap", "print records of an output topic as they come", mill_cmd_tap},
+    {"broker", "an embedded Kafka broker for demos and tests", mill_cmd_broker},
     {"config", "show every setting and where it comes from", mill_cmd_config},
     {"version", "show the version", mill_cmd_version},
 };
