@@ -2,6 +2,7 @@
 /* Feature views of the project file: entities and columns resolved, aggregations spelled out, expressions checked. */
 #include "engine/config_internal.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,25 +327,74 @@ static bool resolve_aggregation(struct mill__config *c, const struct mill__raw_a
  * The view
  * --------------------------------------------------------------------------------------------- */
 
+/* The name at the byte of an expression where its error is, if it is one that a later entry of the section defines. */
+static const char *find_later(struct mill__config *c, const struct mill__raw_feature *raws, uint32_t from,
+                              uint32_t count, size_t offset)
+{
+    const char *text = raws[from].expr.s;
+    size_t n = 0;
+    while (offset < strlen(text) && (isalnum((unsigned char)text[offset + n]) || text[offset + n] == '_')) {
+        n++;
+    }
+    const char *word = mill_arena_strndup(c->arena, text + (n == 0 ? 0 : offset), n);
+    for (uint32_t i = from; n > 0 && i < count; i++) {
+        if (raws[i].name.s != NULL && strcmp(raws[i].name.s, word) == 0) {
+            return word;
+        }
+    }
+    return NULL;
+}
+
+static bool check_feature(struct mill__config *c, const struct mill__raw_feature *raws, uint32_t index, uint32_t count,
+                          const struct mill_expr_scope *scope, enum mill_type *ret_type)
+{
+    const struct mill__text *text = &raws[index].expr;
+    struct mill_expr *expr;
+    struct mill_error err = {0};
+    unsigned line, col;
+
+    if (text->s == NULL) {
+        return false;
+    }
+    if (mill_expr_compile(mill_slice_of(text->s), scope, &expr, &err) == MILL_OK) {
+        *ret_type = mill_expr_type(expr);
+        mill_expr_free(expr);
+        return true;
+    }
+    size_t offset = err.col == 0 ? 0 : err.col - 1;
+    const char *later = find_later(c, raws, index, count, offset);
+    mill__node_position(c, text->node, offset, &line, &col);
+    if (later == NULL) {
+        mill__problem_at(c, line, col, "%s", err.msg);
+    } else if (strcmp(later, raws[index].name.s == NULL ? "" : raws[index].name.s) == 0) {
+        mill__problem_at(c, line, col, "'%s' refers to itself; expected fields and what is defined above it", later);
+    } else {
+        mill__problem_at(c, line, col, "'%s' is defined further down; expected fields and what is defined above",
+                         later);
+    }
+    return false;
+}
+
+/* Expressions see the fields of the source and everything that is defined above them. */
 static bool resolve_features(struct mill__config *c, const struct mill__sections *sections, struct scope *scope,
                              const struct mill_timezone *zone, const struct mill_feature_spec **ret_specs)
 {
     const struct mill__raw_feature *raws = sections->at;
     struct mill_feature_spec *specs = mill_arena_zarray(c->arena, struct mill_feature_spec, sections->count);
     bool good = true;
-    /* Every expression sees the fields and what stands in earlier sections, not its neighbours. */
-    struct mill_expr_scope names = {scope->names, scope->count, zone};
-    enum mill_type *types = mill_arena_zarray(c->arena, enum mill_type, sections->count);
     for (uint32_t i = 0; i < sections->count; i++) {
-        types[i] = MILL_FLOAT64;
-        good = mill__check_expression(c, &raws[i].expr, &names, &types[i]) && good && raws[i].name.s != NULL;
+        struct mill_expr_scope names = {scope->names, scope->count, zone};
+        enum mill_type type = MILL_FLOAT64;
+        bool known = check_feature(c, raws, i, sections->count, &names, &type);
+        good = known && good && raws[i].name.s != NULL;
         specs[i].name = raws[i].name.s == NULL ? "" : raws[i].name.s;
         specs[i].expr = mill_slice_of(raws[i].expr.s == NULL ? "" : raws[i].expr.s);
         specs[i].line = raws[i].expr.node == NULL ? 0 : raws[i].expr.node->line;
         specs[i].col = raws[i].expr.node == NULL ? 0 : raws[i].expr.node->col;
-    }
-    for (uint32_t i = 0; i < sections->count; i++) {
-        scope_add(c, scope, specs[i].name, types[i]);
+        if (known || scope_find(scope, specs[i].name) == NULL) {
+            /* A name without a known type would be reported again wherever it is used; a number it mostly is. */
+            scope_add(c, scope, specs[i].name, type);
+        }
     }
     *ret_specs = specs;
     return good;
