@@ -142,7 +142,8 @@ int mill_decoder_decode(struct mill_decoder *decoder, const struct mill_record *
 /* Checks the source's rules on the live rows. */
 void mill_validate_batch(const struct mill_source_spec *spec, struct mill_batch *batch, struct mill_rejects *rejects);
 
-/* Share of nulls per column over windows of event time; warnings are edge-triggered, once per column and window. */
+/* Share of nulls per column over windows of event time; warnings are edge-triggered, once per column and window. A
+ * window is judged as soon as it holds 100 rows, and, whatever it holds, when the one after the next begins. */
 struct mill_null_watch;
 struct mill_null_watch *mill_null_watch_new(const struct mill_source_spec *spec);
 void mill_null_watch_free(struct mill_null_watch *watch);
@@ -154,6 +155,9 @@ struct mill_null_warning {
 /* Counts the batch's live rows; returns the number of warnings written (at most one a column). */
 uint32_t mill_null_watch_add(struct mill_null_watch *watch, const struct mill_batch *batch,
                              struct mill_null_warning *ret_warnings, uint32_t capacity);
+/* Judges the windows that are still open, at the end of a run, and closes them. */
+uint32_t mill_null_watch_finish(struct mill_null_watch *watch, struct mill_null_warning *ret_warnings,
+                                uint32_t capacity);
 
 /* ------------------------------------------------------------------------------------------------
  * Files as sources (offline runs, replay): .csv, .jsonl/.ndjson/.json, .avro; each also with .zst behind.
@@ -172,7 +176,11 @@ struct mill_slice mill_file_source_raw(const struct mill_file_source *file, uint
 /* Bytes of the (compressed) file read so far and in all, for a progress bar. */
 void mill_file_source_progress(const struct mill_file_source *file, uint64_t *ret_done, uint64_t *ret_total);
 /* For replay: the next row as a record of the source's wire format (JSON, or Avro with the source's framing where that
- * needs no registry), its event time and the value of a key column. Slices live until the next call. */
+ * needs no registry; MILL_ECONFIG otherwise), its event time and the value of a key column as text (key_column
+ * UINT32_MAX: no key). Slices live until the next call. Files whose rows are records of that format already are passed
+ * on byte by byte, wrong rows too (with the event time of the row before, -1 at first, and without a key); a wrong row
+ * of another file is MILL_EDATA, and the next call goes on behind it. MILL_EEND at the end. Not to be mixed with
+ * mill_file_source_next on the same file. */
 int mill_file_source_next_record(struct mill_file_source *file, uint32_t key_column, struct mill_record *ret_record,
                                  int64_t *ret_event_time_us, struct mill_error *err) MILL_MUST_CHECK;
 
