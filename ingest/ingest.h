@@ -257,6 +257,7 @@ void mill_producer_close(struct mill_producer *producer, int timeout_ms);
 /* A topic handle, for the producer's life. */
 unsigned mill_producer_topic(struct mill_producer *producer, const char *topic);
 /* Copies key and value. partition -1: Kafka's default partitioner on the key (murmur2), random without one.
+ * timestamp_us -1: now. Old times make a broker with time retention delete the record soon.
  * MILL_ERETRY: the queue is full; poll and call again. */
 int mill_producer_send(struct mill_producer *producer, unsigned topic, int32_t partition, struct mill_slice key,
                        struct mill_slice value, const struct mill_header *headers, unsigned header_count,
