@@ -25,6 +25,7 @@ enum {
     COMMITTED_TIMEOUT_MS = 1000, /* one attempt to ask for the group's offsets */
     CLOSE_TIMEOUT_MS = 10000,    /* leaving the group; then the process goes without good-bye */
     RECHECK_MS = 1000,           /* upper bound of one wait */
+    NUDGE_MS = 5,                /* the same, while a partition waits for librdkafka to fetch again */
 };
 
 static void fail(struct mill_consumer *consumer, int code, const char *what, const char *text)
@@ -329,10 +330,15 @@ static bool any_ready(const struct mill_consumer *consumer)
 static void wait_event(struct mill_consumer *consumer, int64_t timeout_ns)
 {
     struct pollfd fd = {.fd = consumer->event_fd, .events = POLLIN};
-    int64_t timeout_ms = (timeout_ns + 999999) / 1000000;
+    int64_t timeout_ms = (timeout_ns + 999999) / 1000000, longest_ms = RECHECK_MS;
     uint64_t ignored;
 
-    if (poll(&fd, 1, timeout_ms > RECHECK_MS ? RECHECK_MS : (int)timeout_ms) > 0) {
+    for (unsigned i = 0; i < consumer->partition_count; i++) {
+        if (mill__partition_nudge(consumer->partitions[i])) {
+            longest_ms = NUDGE_MS;
+        }
+    }
+    if (poll(&fd, 1, (int)(timeout_ms > longest_ms ? longest_ms : timeout_ms)) > 0) {
         /* Emptied before the queues are looked at: what arrives later signals again. */
         ssize_t n = read(consumer->event_fd, &ignored, sizeof(ignored));
         (void)n;

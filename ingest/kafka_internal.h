@@ -46,10 +46,11 @@ struct mill_partition {
     void *user;
     int64_t start_offset; /* first offset to read; -1: the group's committed offset, else the earliest */
     int64_t last_offset;  /* newest offset handed out, or start - 1 */
-    int64_t nudged_ns;    /* see kafka_partition.c, nudge() */
+    int64_t nudged_ns;    /* see mill__partition_nudge */
     unsigned topic;
     int32_t number;
-    bool paused, at_end, was_full;
+    uint32_t queued;      /* length of the queue at the last fetch */
+    bool paused, at_end, is_stalled;
 };
 
 enum { MILL__KAFKA_FETCH_MAX = 1024 }; /* messages taken from librdkafka at a time */
@@ -80,6 +81,9 @@ void mill__partition_attach(struct mill_partition *partition);
 /* True where a fetch may find something. */
 bool mill__partition_is_ready(const struct mill_partition *partition);
 
+/* Keeps librdkafka fetching after the queue had been full. True while that is not seen to have worked: ask again in a
+ * few milliseconds. */
+bool mill__partition_nudge(struct mill_partition *partition);
 /* A message (not an error) as a record whose bytes live as long as the message. */
 void mill__kafka_record_of(struct rd_kafka_message_s *message, struct mill_record *ret_record);
 

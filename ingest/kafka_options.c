@@ -26,9 +26,9 @@ static const struct property all_defaults[] = {
 static const struct property consumer_defaults[] = {
     /* One fetch request is under way per broker. A partition that was left out of it (its queue was full, or it has
      * just been assigned) waits for its answer: not long, please. */
-    {"fetch.wait.max.ms", "100"},
+    {"fetch.wait.max.ms", "50"},
     /* Per partition. librdkafka 2.0 may look at a full queue again only after a second; mill_partition_fetch wakes it
-     * (see nudge()), so a queue of a few batches is enough and memory stays small. */
+     * (see mill__partition_nudge), so a queue of a few batches is enough and memory stays small. */
     {"queued.min.messages", "32768"},
     {"queued.max.messages.kbytes", "16384"},
     /* After a crash without static membership, the group waits this long for the dead member. */

@@ -61,6 +61,7 @@ static void take_error(struct mill_partition *partition, const rd_kafka_message_
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         partition->at_end = true;
+        partition->is_stalled = false;
         return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
         if (consumer->client.fatal.code == 0) {
@@ -138,25 +139,29 @@ void mill__kafka_record_of(struct rd_kafka_message_s *message, struct mill_recor
 
 /* librdkafka stops fetching a partition whose queue is full, and before 2.2 its broker thread then sleeps up to a
  * second unless something else wakes it: at full speed the queue is empty long before. Any request through that thread
- * wakes it; asking for the partition's offsets without waiting for the answer is the cheapest there is. Only where the
- * queue had been full, and at most a few times a second. */
-static void nudge(struct mill_partition *partition, size_t queued)
+ * wakes it; asking for the partition's offsets without waiting for the answer is the cheapest there is. Only after the
+ * queue had been near full, and until it is seen to grow again (the first request may find no leader to go to). */
+bool mill__partition_nudge(struct mill_partition *partition)
 {
     enum { NUDGE_INTERVAL_NS = 5000000 };
     struct mill_consumer *consumer = partition->consumer;
     uint32_t full = consumer->queue_messages_max;
+    uint32_t queued = partition->queue == NULL ? 0 : (uint32_t)rd_kafka_queue_length(partition->queue);
 
-    if (queued >= full) {
-        partition->was_full = true;
-    } else if (partition->was_full && queued < full / 2) {
+    if (queued >= full / 2) {
+        partition->is_stalled = true; /* or soon: the length at which librdkafka decides is seldom one that we see */
+    } else if (queued > partition->queued) {
+        partition->is_stalled = false;
+    } else if (partition->is_stalled && queued < full / 4) {
         int64_t now_ns = mill_clock_mono_ns();
         if (now_ns - partition->nudged_ns >= NUDGE_INTERVAL_NS) {
             int64_t low, high;
-            partition->was_full = false;
             partition->nudged_ns = now_ns;
             rd_kafka_query_watermark_offsets(consumer->rk, partition->topic_name, partition->number, &low, &high, 0);
         }
     }
+    partition->queued = queued;
+    return partition->is_stalled && !partition->paused;
 }
 
 uint32_t mill_partition_fetch(struct mill_partition *partition, struct mill_record *records, uint32_t max)
@@ -167,7 +172,7 @@ uint32_t mill_partition_fetch(struct mill_partition *partition, struct mill_reco
     if (partition->queue == NULL || partition->paused) {
         return 0;
     }
-    nudge(partition, rd_kafka_queue_length(partition->queue));
+    mill__partition_nudge(partition);
     while (count < max) {
         uint32_t want = max - count < MILL__KAFKA_FETCH_MAX ? max - count : MILL__KAFKA_FETCH_MAX;
         ssize_t n = rd_kafka_consume_batch_queue(partition->queue, 0, consumer->messages, want);
