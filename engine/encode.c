@@ -7,18 +7,20 @@
 
 #include "base/json.h"
 #include "base/number.h"
+#include "engine/encode_avro_internal.h"
 
 /* The constant texts around the values of one kind of record. */
 struct texts {
-    struct mill_slice head;   /* {"view":"v","key":{ */
-    struct mill_slice *keys;  /* "tailnum": with a comma before all but the first */
-    struct mill_slice source; /* ,"source":"departures" */
-    struct mill_slice *names; /* "hour": likewise */
+    struct mill_slice head;     /* {"view":"v","key":{ */
+    struct mill_slice *keys;    /* "tailnum": with a comma before all but the first */
+    struct mill_slice source;   /* ,"source":"departures" */
+    struct mill_slice event_id; /* ,"event_id":"departures/ */
+    struct mill_slice *names;   /* "hour": likewise */
 };
 
 struct mill__encoder {
     const struct mill__plan *plan;
-    bool for_topics;
+    bool for_topics, is_avro;
     struct texts *views, *models;
     struct mill_arena arena;
 };
@@ -87,6 +89,8 @@ static void lay_out_model(struct mill__encoder *e, uint32_t m, struct mill_buffe
         t->keys[k] = keep(e, b);
     }
     t->source = source_text(e, model->config->source, b);
+    mill_buffer_printf(b, ",\"event_id\":\"%s/", e->plan->project->sources[model->config->source].spec.name);
+    t->event_id = keep(e, b);
 }
 
 struct mill__encoder *mill__encoder_new(const struct mill__plan *plan, bool for_topics)
@@ -96,6 +100,7 @@ struct mill__encoder *mill__encoder_new(const struct mill__plan *plan, bool for_
 
     e->plan = plan;
     e->for_topics = for_topics;
+    e->is_avro = for_topics && plan->project->output.format == MILL_FORMAT_AVRO;
     mill_arena_init(&e->arena, 0);
     e->views = mill_arena_zarray(&e->arena, struct texts, plan->project->view_count);
     e->models = mill_arena_zarray(&e->arena, struct texts, plan->model_count);
@@ -190,6 +195,10 @@ void mill__encode_row(const struct mill__encoder *encoder, const struct mill__pl
     uint32_t output_count = mill_view_output_count(use->use.view);
 
     mill_assert(source == encoder->plan->project->views[use->view].source);
+    if (encoder->is_avro) {
+        mill__avro_encode_row(encoder->plan, use, batch, row, out);
+        return;
+    }
     mill_buffer_add_slice(out, t->head);
     add_key(t->keys, use->use.key_columns, encoder->plan->project->views[use->view].spec.entity.key_count, batch, row,
             out);
@@ -221,12 +230,21 @@ void mill__encode_score(const struct mill__encoder *encoder, const struct mill__
 {
     const struct texts *t = &encoder->models[model - encoder->plan->models];
 
+    if (encoder->is_avro) {
+        mill__avro_encode_score(encoder->plan, model, batch, row, values, now_us, out);
+        return;
+    }
     mill_buffer_add_slice(out, t->head);
     add_key(t->keys, model->key_columns, model->key_part_count, batch, row, out);
     add_origin(encoder, t, batch, row, out);
     mill_buffer_add_string(out, ",\"score\":");
     add_scores(values, model->output_count, out);
     if (encoder->for_topics) {
+        mill_buffer_add_slice(out, t->event_id);
+        add_int64(out, row_partition(batch, row));
+        mill_buffer_add_byte(out, '/');
+        add_int64(out, batch->offset[row]);
+        mill_buffer_add_byte(out, '"');
         if (!isnan(model->config->threshold) && model->output_count == 1) {
             mill_buffer_add_string(out, values[0] >= model->config->threshold ? ",\"decision\":true"
                                                                               : ",\"decision\":false");
@@ -266,8 +284,13 @@ static void add_bytes(const char *name, struct mill_slice bytes, struct mill_buf
     }
 }
 
-void mill__encode_dead_letter(const struct mill__dead_letter *letter, struct mill_buffer *out)
+void mill__encode_dead_letter(const struct mill__encoder *encoder, const struct mill__dead_letter *letter,
+                              struct mill_buffer *out)
 {
+    if (encoder->is_avro) {
+        mill__avro_encode_dead_letter(letter, out);
+        return;
+    }
     mill_buffer_add_string(out, "{\"source\":");
     mill_json_append_string(out, mill_slice_of(letter->source));
     if (letter->topic != NULL) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The records that the engine writes, as JSON: rows, scores, dead letters. One object a record, without a newline. The
- * same text goes to topics and to the files of offline runs; topics add what a stream reader needs (partition, wall
- * time). Texts that do not change from record to record are laid out once, in an encoder.
+ * The records that the engine writes: rows, scores, dead letters. As JSON, or in topics as Avro where the project says
+ * so (encode_avro_internal.h). One object a record, without a newline. The same text goes to topics and to the files of
+ * offline runs; topics add what a stream reader needs (partition, wall time). Texts that do not change from record to
+ * record are laid out once, in an encoder.
  */
 #ifndef MILL_ENGINE_ENCODE_INTERNAL_H
 #define MILL_ENGINE_ENCODE_INTERNAL_H
@@ -33,7 +34,8 @@ struct mill__dead_letter {
 };
 /* {"source","topic","partition","offset","reason","detail","key","value"}: bytes that are UTF-8 as a string, others
  * under "key_base64" and "value_base64". */
-void mill__encode_dead_letter(const struct mill__dead_letter *letter, struct mill_buffer *out);
+void mill__encode_dead_letter(const struct mill__encoder *encoder, const struct mill__dead_letter *letter,
+                              struct mill_buffer *out);
 
 /* One value of a column as JSON; null where it has none. */
 void mill__encode_value(const struct mill_column *column, uint32_t row, struct mill_buffer *out);

@@ -152,7 +152,7 @@ static void write_rejects(struct offline *o, struct input *in)
             .detail = reject->detail,
             .value = mill_file_source_raw(in->file, reject->row),
         };
-        mill__encode_dead_letter(&letter, &o->dead_letters.buffer);
+        mill__encode_dead_letter(o->encoder, &letter, &o->dead_letters.buffer);
         end_line(o, &o->dead_letters);
         o->summary.dead_letters++;
     }

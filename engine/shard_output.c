@@ -169,7 +169,7 @@ void mill__shard_send_dead_letters(struct mill__input *input)
             .now_us = mill_clock_wall_us(),
         };
         mill_buffer_reset(&shard->text);
-        mill__encode_dead_letter(&letter, &shard->text);
+        mill__encode_dead_letter(shard->engine->encoder, &letter, &shard->text);
         send(shard, shard->dead_letter_topic, -1, record->key, mill_buffer_slice(&shard->text));
         mill_counter_add(shard->metrics.rejected[topic * MILL_REJECT_REASON_COUNT + reject->reason], 1);
     }
