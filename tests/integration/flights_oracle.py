@@ -126,8 +126,6 @@ def expected_rows(example, count):
             yield "aircraft_departures", i, features, None
         vector = dict(features)
         known = aircraft_arrivals.get(d["tailnum"]) if d["tailnum"] else None
-        if known is not None and t - known.times[-1] > 7 * DAY:
-            known = None  # ttl
         vector.update(arrival_features(known, t))
         for view, histories, key in (("carrier_stats", carriers, d["carrier"]), ("airport_stats", airports, d["origin"])):
             history = histories.setdefault(key, History())
