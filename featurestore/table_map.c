@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entities in memory: an open-addressing map (linear probing, at most half full, removal by moving back what follows,
+ * so that there are no tombstones) from key to slot, and slots of one size in chunks.
+ */
+#include <stdlib.h>
+
+#include "featurestore/table_internal.h"
+
+enum { MAP_CAPACITY_MIN = 64, ENTITY_ALIGN = 64 };
+
+void mill__map_init(struct mill_view_table *table)
+{
+    table->map = mill_calloc(MAP_CAPACITY_MIN, sizeof(struct mill__map_entry));
+    table->map_mask = MAP_CAPACITY_MIN - 1;
+}
+
+void mill__map_clear(struct mill_view_table *table)
+{
+    for (uint32_t slot = 0; slot < table->slot_count; slot++) {
+        struct mill__entity *e = mill__entity_at(table, slot);
+        if (e->used) {
+            mill__entity_clear(table, e);
+        }
+    }
+    mill_arena_clear(&table->slots);
+    free(table->chunks);
+    free(table->map);
+}
+
+static uint32_t find_entry(const struct mill_view_table *table, struct mill_slice key, uint64_t hash)
+{
+    uint32_t tag = (uint32_t)(hash >> 32);
+
+    for (uint32_t i = (uint32_t)hash & table->map_mask;; i = (i + 1) & table->map_mask) {
+        const struct mill__map_entry *entry = &table->map[i];
+        if (entry->slot == 0) {
+            return i;
+        }
+        if (entry->tag == tag) {
+            const struct mill__entity *e = mill__entity_at(table, entry->slot - 1);
+            if (e->hash == hash && mill_slice_equal(mill__entity_key(e), key)) {
+                return i;
+            }
+        }
+    }
+}
+
+struct mill__entity *mill__map_find(const struct mill_view_table *table, struct mill_slice key, uint64_t hash)
+{
+    const struct mill__map_entry *entry = &table->map[find_entry(table, key, hash)];
+    return entry->slot == 0 ? NULL : mill__entity_at(table, entry->slot - 1);
+}
+
+static void grow_map(struct mill_view_table *table)
+{
+    struct mill__map_entry *old = table->map;
+    uint32_t old_count = table->map_mask + 1;
+
+    mill_assert(old_count <= UINT32_MAX / 4);
+    table->map = mill_calloc((size_t)old_count * 2, sizeof(struct mill__map_entry));
+    table->map_mask = old_count * 2 - 1;
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (old[i].slot != 0) {
+            uint32_t at = (uint32_t)mill__entity_at(table, old[i].slot - 1)->hash & table->map_mask;
+            while (table->map[at].slot != 0) {
+                at = (at + 1) & table->map_mask;
+            }
+            table->map[at] = old[i];
+        }
+    }
+    free(old);
+}
+
+static void add_chunk(struct mill_view_table *table)
+{
+    mill_assert(table->entity_size % ENTITY_ALIGN == 0);
+    char *chunk = mill_arena_zalloc(&table->slots, (size_t)MILL__ENTITIES_PER_CHUNK * table->entity_size);
+    if ((table->chunk_count & (table->chunk_count - 1)) == 0) { /* full at powers of two */
+        size_t capacity = table->chunk_count == 0 ? 1 : (size_t)table->chunk_count * 2;
+        table->chunks = mill_realloc(table->chunks, capacity * sizeof(char *));
+    }
+    table->chunks[table->chunk_count++] = chunk;
+}
+
+static uint32_t take_slot(struct mill_view_table *table)
+{
+    if (table->free_slot != 0) {
+        uint32_t slot = table->free_slot - 1;
+        table->free_slot = mill__entity_at(table, slot)->next_free;
+        return slot;
+    }
+    if (table->slot_count == table->chunk_count * MILL__ENTITIES_PER_CHUNK) {
+        add_chunk(table);
+    }
+    return table->slot_count++;
+}
+
+static void set_key(struct mill_view_table *table, struct mill__entity *e, struct mill_slice key)
+{
+    e->key_length = (uint32_t)key.n;
+    char *p = e->key.bytes;
+    if (key.n > MILL__KEY_INLINE) {
+        size_t n;
+        p = e->key.block = mill__pool_take(&table->pool, key.n, &n);
+    }
+    memcpy(p, key.p, key.n);
+}
+
+struct mill__entity *mill__map_add(struct mill_view_table *table, struct mill_slice key, uint64_t hash)
+{
+    mill_assert(key.n > 0 && key.n <= MILL_KEY_BYTES_MAX);
+    if (table->entity_count * 2 >= table->map_mask) {
+        grow_map(table);
+    }
+    uint32_t i = find_entry(table, key, hash);
+    mill_assert(table->map[i].slot == 0);
+    uint32_t slot = take_slot(table);
+    struct mill__entity *e = mill__entity_at(table, slot);
+    mill__entity_init(table, e);
+    e->hash = hash;
+    e->slot = slot;
+    e->used = true;
+    e->referenced = true;
+    set_key(table, e, key);
+    table->map[i] = (struct mill__map_entry){.tag = (uint32_t)(hash >> 32), .slot = slot + 1};
+    table->entity_count++;
+    return e;
+}
+
+void mill__map_remove(struct mill_view_table *table, struct mill__entity *e)
+{
+    uint32_t hole = find_entry(table, mill__entity_key(e), e->hash);
+    uint32_t slot = table->map[hole].slot;
+    mill_assert(slot == e->slot + 1 && !e->dirty);
+
+    /* Whatever follows in the run moves back, unless it would pass its own place. */
+    for (uint32_t i = (hole + 1) & table->map_mask; table->map[i].slot != 0; i = (i + 1) & table->map_mask) {
+        uint32_t home = (uint32_t)mill__entity_at(table, table->map[i].slot - 1)->hash & table->map_mask;
+        if (((i - home) & table->map_mask) >= ((i - hole) & table->map_mask)) {
+            table->map[hole] = table->map[i];
+            hole = i;
+        }
+    }
+    table->map[hole] = (struct mill__map_entry){0};
+    mill__entity_clear(table, e);
+    e->next_free = table->free_slot;
+    table->free_slot = slot;
+    table->entity_count--;
+}
