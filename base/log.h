@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log: one line per happening on standard error, as text or as JSON (ts, level, component, msg and
- * fields). Only engine/, server/ and cli/ log. Lines that repeat (same component and format string) are
- * held back for 10 s and then counted. Any thread.
+ * The log: one line per happening on standard error, as text or as JSON (ts, level, component, msg). Only
+ * engine/, server/ and cli/ log. Lines that repeat are held back and counted: of one component and format string, the
+ * same text as before and whatever comes after 8 lines in 10 s. Any thread.
  */
 #ifndef MILL_BASE_LOG_H
 #define MILL_BASE_LOG_H
@@ -23,6 +23,8 @@ void mill_log_setup(const struct mill_log_options *options);
 void mill_log(enum mill_log_level level, const char *component, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool mill_log_enabled(enum mill_log_level level);
+/* Tells what is held back at this moment. At exit this happens by itself. */
+void mill_log_flush(void);
 
 /* True where fd is a terminal that takes colours and animation (isatty, TERM not dumb, NO_COLOR unset or
  * empty). `--color` overrides it through mill_log_force_color. */
