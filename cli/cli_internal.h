@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -113,6 +114,37 @@ void mill_cli_progress_end(struct mill_cli_progress *progress);
 /* GET; appends the body. *ret_status is the HTTP status. MILL_EUNAVAIL where nobody answers. */
 int mill_cli_http_get(const char *url, int timeout_ms, struct mill_buffer *body, long *ret_status,
                       struct mill_error *err) MILL_MUST_CHECK;
+
+/* "http://127.0.0.1:6566" of the running engine: url where it is given, else from the project's server.listen. 0, or
+ * the exit status (endpoint.c). */
+int mill_cli_endpoint(const struct mill_cli *cli, const char *url, struct mill_buffer *ret_base);
+
+/* ------------------------------------------------------------------------------------------------
+ * Metrics of a running engine (scrape.c)
+ * --------------------------------------------------------------------------------------------- */
+
+struct mill_cli_sample {
+    const char *name, *labels; /* labels as written, without the braces: topic="a",partition="0" */
+    double value;
+};
+/* One answer of /metrics. */
+struct mill_cli_scrape {
+    struct mill_cli_sample *samples;
+    uint32_t count, capacity;
+    int64_t at_ns; /* monotonic */
+    struct mill_arena arena;
+};
+void mill_cli_scrape_parse(struct mill_cli_scrape *scrape, struct mill_slice text);
+void mill_cli_scrape_clear(struct mill_cli_scrape *scrape);
+/* The value of a label, n = 0 where it is not there; as written. */
+struct mill_slice mill_cli_sample_label(const struct mill_cli_sample *sample, const char *label);
+/* Sum of the series of that name whose label has that value (label NULL: of all). */
+double mill_cli_scrape_sum(const struct mill_cli_scrape *scrape, const char *name, const char *label,
+                           struct mill_slice value);
+/* Upper bound of the share q of what a histogram counted between two scrapes, interpolated; NaN where that is nothing.
+ */
+double mill_cli_scrape_quantile(const struct mill_cli_scrape *before, const struct mill_cli_scrape *now,
+                                const char *name, double q);
 
 /* ------------------------------------------------------------------------------------------------
  * Subcommands
