@@ -178,7 +178,7 @@ static bool malformed(const struct mill_json_reader *r, struct mill__fault *faul
     struct mill_error err;
 
     (void)mill_json_fail(r, &err);
-    return mill__fault(fault, MILL_REJECT_MALFORMED, "json, line %u, column %u: %s", err.line, err.col, err.msg);
+    return mill__fault(fault, MILL_REJECT_MALFORMED, "%s (line %u, column %u)", err.msg, err.line, err.col);
 }
 
 static bool put_value(struct mill_json_reader *r, const struct target *to)
@@ -267,7 +267,7 @@ bool mill__json_plan_run(struct mill__json_plan *plan, struct mill_slice text, s
     enum mill_json_token token = mill_json_next(&r);
     if (token != MILL_JSON_OBJECT_BEGIN) {
         return token == MILL_JSON_ERROR ? malformed(&r, fault)
-                                        : mill__fault(fault, MILL_REJECT_MALFORMED, "json: expected an object");
+                                        : mill__fault(fault, MILL_REJECT_MALFORMED, "not an event: expected a JSON object");
     }
     if (!read_members(plan, &r, &to)) {
         return false;

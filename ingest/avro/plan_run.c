@@ -5,42 +5,13 @@
  * The position in the record is a local of mill__avro_plan_run() that is handed to inlined readers, so that it stays in
  * a register; what passes over nested values is out of line. Every read checks against the end of the record.
  */
-#include <stdio.h>
-
 #include "base/timestamp.h"
-#include "ingest/avro/plan_internal.h"
+#include "ingest/avro/plan_run_internal.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Why an op failed; mill_reject reasons and texts follow from it in explain(). */
-enum cause {
-    CAUSE_NONE,
-    CAUSE_END,         /* the record ends inside the value */
-    CAUSE_VARINT,      /* more than 64 bits */
-    CAUSE_LENGTH,      /* negative, or more than is left */
-    CAUSE_BOOLEAN,     /* neither 0 nor 1 */
-    CAUSE_UTF8,        /* a string that is none */
-    CAUSE_RANGE,       /* an int or a time that is none */
-    CAUSE_TIME_TEXT,   /* not RFC 3339 */
-    CAUSE_SYMBOL,      /* index of an enum out of range */
-    CAUSE_NO_SYMBOL,   /* the reader does not have it */
-    CAUSE_BRANCH,      /* index of a union out of range */
-    CAUSE_MISMATCH,    /* a branch that the reader's type cannot hold */
-    CAUSE_NOT_FINITE,  /* NaN or infinity */
-    CAUSE_DEPTH,       /* nested too deep */
-    CAUSE_BLOCK_COUNT, /* more items than bytes */
-    CAUSE_TRAILING,    /* bytes behind the record */
-};
-
 struct input {
     const uint8_t *p, *end;
-};
-
-/* Where the decoder was when it failed. */
-struct failure {
-    enum cause cause;
-    int64_t number;         /* the offending value, where there is one */
-    struct mill_slice text; /* likewise */
 };
 
 /* ---- reading ---- */
@@ -51,37 +22,37 @@ INLINE size_t left(const struct input *in)
 }
 
 /* Byte by byte, for the last bytes of a record and for numbers of 9 and 10 bytes. */
-static __attribute__((noinline)) enum cause read_varint_slow(const uint8_t *p, const uint8_t *end, uint64_t *ret_value,
-                                                             const uint8_t **ret_p)
+static __attribute__((noinline)) enum mill__avro_cause read_varint_slow(const uint8_t *p, const uint8_t *end,
+                                                                        uint64_t *ret_value, const uint8_t **ret_p)
 {
     uint64_t v = 0;
 
     for (unsigned shift = 0; shift < 70; shift += 7) {
         if (p == end) {
-            return CAUSE_END;
+            return MILL__CAUSE_END;
         }
         uint8_t byte = *p++;
         if (shift == 63 && byte > 1) {
-            return CAUSE_VARINT;
+            return MILL__CAUSE_VARINT;
         }
         v |= (uint64_t)(byte & 0x7f) << shift;
         if ((byte & 0x80) == 0) {
             *ret_value = v;
             *ret_p = p;
-            return CAUSE_NONE;
+            return MILL__CAUSE_NONE;
         }
     }
-    return CAUSE_VARINT;
+    return MILL__CAUSE_VARINT;
 }
 
 /* Up to 8 bytes at once: the first clear top bit is the end, then the 7-bit groups are pushed together. */
-INLINE enum cause read_varint(struct input *in, int64_t *ret_value)
+INLINE enum mill__avro_cause read_varint(struct input *in, int64_t *ret_value)
 {
     uint64_t word;
 
     if (in->p < in->end && *in->p < 0x80) {
         *ret_value = mill_unzigzag(*in->p++);
-        return CAUSE_NONE;
+        return MILL__CAUSE_NONE;
     }
     if (left(in) >= 8) {
         memcpy(&word, in->p, 8);
@@ -93,32 +64,32 @@ INLINE enum cause read_varint(struct input *in, int64_t *ret_value)
             word = (word & UINT64_C(0x00003fff00003fff)) | ((word & UINT64_C(0x3fff00003fff0000)) >> 2);
             word = (word & UINT64_C(0x000000000fffffff)) | ((word & UINT64_C(0x0fffffff00000000)) >> 4);
             *ret_value = mill_unzigzag(word);
-            return CAUSE_NONE;
+            return MILL__CAUSE_NONE;
         }
     }
     const uint8_t *p = in->p;
-    enum cause cause = read_varint_slow(p, in->end, &word, &p);
-    if (cause == CAUSE_NONE) {
+    enum mill__avro_cause cause = read_varint_slow(p, in->end, &word, &p);
+    if (cause == MILL__CAUSE_NONE) {
         in->p = p;
         *ret_value = mill_unzigzag(word);
     }
     return cause;
 }
 
-INLINE enum cause read_bytes(struct input *in, struct mill_slice *ret_text, int64_t *ret_length)
+INLINE enum mill__avro_cause read_bytes(struct input *in, struct mill_slice *ret_text, int64_t *ret_length)
 {
-    enum cause cause = read_varint(in, ret_length);
+    enum mill__avro_cause cause = read_varint(in, ret_length);
 
-    if (__builtin_expect(cause != CAUSE_NONE, 0)) {
+    if (__builtin_expect(cause != MILL__CAUSE_NONE, 0)) {
         return cause;
     }
     if (__builtin_expect((uint64_t)*ret_length > left(in), 0)) { /* negative ones too */
-        return CAUSE_LENGTH;
+        return MILL__CAUSE_LENGTH;
     }
     ret_text->p = (const char *)in->p;
     ret_text->n = (size_t)*ret_length;
     in->p += *ret_length;
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
 /* ---- into columns ---- */
@@ -133,42 +104,42 @@ INLINE struct mill_column *column_of(const struct row *row, const struct mill__a
     return &row->columns[op->column];
 }
 
-INLINE enum cause take_bool(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                            struct failure *failure)
+INLINE enum mill__avro_cause take_bool(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                       struct mill__avro_failure *failure)
 {
     if (in->p == in->end) {
-        return CAUSE_END;
+        return MILL__CAUSE_END;
     }
     uint8_t byte = *in->p++;
     if (byte > 1) {
         failure->number = byte;
-        return CAUSE_BOOLEAN;
+        return MILL__CAUSE_BOOLEAN;
     }
     struct mill_column *column = column_of(row, op);
     column->at.b[row->index] = byte;
     mill_bit_set(column->valid, row->index);
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
-INLINE enum cause take_number(struct input *in, const struct mill__avro_op *op, int64_t *ret_value,
-                              struct failure *failure)
+INLINE enum mill__avro_cause take_number(struct input *in, const struct mill__avro_op *op, int64_t *ret_value,
+                                         struct mill__avro_failure *failure)
 {
-    enum cause cause = read_varint(in, ret_value);
+    enum mill__avro_cause cause = read_varint(in, ret_value);
 
-    if (cause == CAUSE_NONE && (*ret_value < op->as.integer.lo || *ret_value > op->as.integer.hi)) {
+    if (cause == MILL__CAUSE_NONE && (*ret_value < op->as.integer.lo || *ret_value > op->as.integer.hi)) {
         failure->number = *ret_value;
-        return CAUSE_RANGE;
+        return MILL__CAUSE_RANGE;
     }
     return cause;
 }
 
-INLINE enum cause take_integer(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                               struct failure *failure)
+INLINE enum mill__avro_cause take_integer(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                          struct mill__avro_failure *failure)
 {
     int64_t v = 0;
-    enum cause cause = take_number(in, op, &v, failure);
+    enum mill__avro_cause cause = take_number(in, op, &v, failure);
 
-    if (cause == CAUSE_NONE) {
+    if (cause == MILL__CAUSE_NONE) {
         struct mill_column *column = column_of(row, op);
         column->at.i[row->index] = v * op->as.integer.scale;
         mill_bit_set(column->valid, row->index);
@@ -176,110 +147,111 @@ INLINE enum cause take_integer(struct input *in, const struct row *row, const st
     return cause;
 }
 
-INLINE enum cause put_double(const struct row *row, const struct mill__avro_op *op, double v, bool allow_non_finite)
+INLINE enum mill__avro_cause put_double(const struct row *row, const struct mill__avro_op *op, double v,
+                                        bool allow_non_finite)
 {
     if (__builtin_expect(!mill__is_finite(v) && !allow_non_finite, 0)) {
-        return CAUSE_NOT_FINITE;
+        return MILL__CAUSE_NOT_FINITE;
     }
     struct mill_column *column = column_of(row, op);
     column->at.f[row->index] = v;
     mill_bit_set(column->valid, row->index);
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
-INLINE enum cause take_integer_as_double(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                                         struct failure *failure)
+INLINE enum mill__avro_cause take_integer_as_double(struct input *in, const struct row *row,
+                                                    const struct mill__avro_op *op, struct mill__avro_failure *failure)
 {
     int64_t v = 0;
-    enum cause cause = take_number(in, op, &v, failure);
+    enum mill__avro_cause cause = take_number(in, op, &v, failure);
 
-    if (cause != CAUSE_NONE) {
+    if (cause != MILL__CAUSE_NONE) {
         return cause;
     }
     return put_double(row, op, op->code == MILL__OP_INTEGER_TO_FLOAT ? (double)(float)v : (double)v, true);
 }
 
-INLINE enum cause take_float(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                             bool allow_non_finite)
+INLINE enum mill__avro_cause take_float(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                        bool allow_non_finite)
 {
     float v;
 
     if (left(in) < sizeof(v)) {
-        return CAUSE_END;
+        return MILL__CAUSE_END;
     }
     memcpy(&v, in->p, sizeof(v));
     in->p += sizeof(v);
     return put_double(row, op, (double)v, allow_non_finite);
 }
 
-INLINE enum cause take_double(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                              bool allow_non_finite)
+INLINE enum mill__avro_cause take_double(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                         bool allow_non_finite)
 {
     double v;
 
     if (left(in) < sizeof(v)) {
-        return CAUSE_END;
+        return MILL__CAUSE_END;
     }
     memcpy(&v, in->p, sizeof(v));
     in->p += sizeof(v);
     return put_double(row, op, v, allow_non_finite);
 }
 
-INLINE enum cause take_string(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                              struct failure *failure)
+INLINE enum mill__avro_cause take_string(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                         struct mill__avro_failure *failure)
 {
     struct mill_slice text = {0};
-    enum cause cause = read_bytes(in, &text, &failure->number);
+    enum mill__avro_cause cause = read_bytes(in, &text, &failure->number);
 
-    if (cause != CAUSE_NONE) {
+    if (cause != MILL__CAUSE_NONE) {
         return cause;
     }
     if (__builtin_expect(!mill__is_utf8(text.p, text.n), 0)) {
         failure->text = text;
-        return CAUSE_UTF8;
+        return MILL__CAUSE_UTF8;
     }
     struct mill_column *column = column_of(row, op);
     column->at.s[row->index] = text;
     mill_bit_set(column->valid, row->index);
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
-INLINE enum cause take_enum(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                            struct failure *failure)
+INLINE enum mill__avro_cause take_enum(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                       struct mill__avro_failure *failure)
 {
-    enum cause cause = read_varint(in, &failure->number);
+    enum mill__avro_cause cause = read_varint(in, &failure->number);
 
-    if (cause != CAUSE_NONE) {
+    if (cause != MILL__CAUSE_NONE) {
         return cause;
     }
     if ((uint64_t)failure->number >= op->as.symbols.count) {
-        return CAUSE_SYMBOL;
+        return MILL__CAUSE_SYMBOL;
     }
     struct mill_slice symbol = op->as.symbols.symbols[failure->number];
     if (symbol.p == NULL) {
         failure->text = op->as.symbols.writer->symbols[failure->number];
-        return CAUSE_NO_SYMBOL;
+        return MILL__CAUSE_NO_SYMBOL;
     }
     struct mill_column *column = column_of(row, op);
     column->at.s[row->index] = symbol;
     mill_bit_set(column->valid, row->index);
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
-INLINE enum cause take_time_text(struct input *in, const struct row *row, const struct mill__avro_op *op,
-                                 struct failure *failure)
+INLINE enum mill__avro_cause take_time_text(struct input *in, const struct row *row, const struct mill__avro_op *op,
+                                            struct mill__avro_failure *failure)
 {
     struct mill_column *column = column_of(row, op);
-    enum cause cause = read_bytes(in, &failure->text, &failure->number);
+    enum mill__avro_cause cause = read_bytes(in, &failure->text, &failure->number);
 
-    if (cause != CAUSE_NONE) {
+    if (cause != MILL__CAUSE_NONE) {
         return cause;
     }
     if (mill_timestamp_parse(failure->text, &column->at.i[row->index]) < 0) {
-        return CAUSE_TIME_TEXT;
+        return MILL__CAUSE_TIME_TEXT;
     }
     mill_bit_set(column->valid, row->index);
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
 static void put_default(const struct row *row, const struct mill__avro_op *op)
@@ -319,115 +291,115 @@ struct flow {
     struct frame stack[MILL__AVRO_STACK_MAX];
 };
 
-static enum cause skip_bytes(struct input *in, uint64_t size)
+static enum mill__avro_cause skip_bytes(struct input *in, uint64_t size)
 {
     if (size > left(in)) {
-        return CAUSE_LENGTH;
+        return MILL__CAUSE_LENGTH;
     }
     in->p += size;
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
 /* The header of the next block; a block that states its size is passed over at once. *ret_count 0: no more blocks. */
-static enum cause next_block(struct input *in, int64_t *ret_count, struct failure *failure)
+static enum mill__avro_cause next_block(struct input *in, int64_t *ret_count, struct mill__avro_failure *failure)
 {
     for (;;) {
-        enum cause cause = read_varint(in, ret_count);
-        if (cause != CAUSE_NONE || *ret_count >= 0) {
+        enum mill__avro_cause cause = read_varint(in, ret_count);
+        if (cause != MILL__CAUSE_NONE || *ret_count >= 0) {
             return cause;
         }
         cause = read_varint(in, &failure->number);
-        if (cause == CAUSE_NONE) {
+        if (cause == MILL__CAUSE_NONE) {
             cause = skip_bytes(in, (uint64_t)failure->number);
         }
-        if (cause != CAUSE_NONE) {
+        if (cause != MILL__CAUSE_NONE) {
             return cause;
         }
     }
 }
 
-static enum cause next_item(struct flow *flow, struct failure *failure)
+static enum mill__avro_cause next_item(struct flow *flow, struct mill__avro_failure *failure)
 {
     struct frame *frame = &flow->stack[flow->depth - 1];
     int64_t count = 0;
 
     if (frame->left == 0) {
-        enum cause cause = next_block(&flow->in, &count, failure);
-        if (cause != CAUSE_NONE) {
+        enum mill__avro_cause cause = next_block(&flow->in, &count, failure);
+        if (cause != MILL__CAUSE_NONE) {
             return cause;
         }
         if (count == 0) {
             flow->op = flow->ops + frame->op->as.target;
             flow->depth--;
-            return CAUSE_NONE;
+            return MILL__CAUSE_NONE;
         }
         if ((uint64_t)count > left(&flow->in)) { /* each takes a byte at least */
             failure->number = count;
-            return CAUSE_BLOCK_COUNT;
+            return MILL__CAUSE_BLOCK_COUNT;
         }
         frame->left = (uint64_t)count;
     }
     frame->left--;
     flow->op = frame->op + 1;
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
-static enum cause skip_empty_items(struct flow *flow, struct failure *failure)
+static enum mill__avro_cause skip_empty_items(struct flow *flow, struct mill__avro_failure *failure)
 {
-    enum cause cause;
+    enum mill__avro_cause cause;
     int64_t count = 0;
 
     do {
         cause = next_block(&flow->in, &count, failure);
-    } while (cause == CAUSE_NONE && count != 0);
+    } while (cause == MILL__CAUSE_NONE && count != 0);
     flow->op++;
     return cause;
 }
 
-static enum cause push(struct flow *flow, const struct mill__avro_op *op)
+static enum mill__avro_cause push(struct flow *flow, const struct mill__avro_op *op)
 {
     if (flow->depth == MILL__AVRO_STACK_MAX) {
-        return CAUSE_DEPTH;
+        return MILL__CAUSE_DEPTH;
     }
     flow->stack[flow->depth++] = (struct frame){op, 0};
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
-static enum cause take_branch(struct flow *flow, struct failure *failure)
+static enum mill__avro_cause take_branch(struct flow *flow, struct mill__avro_failure *failure)
 {
     const struct mill__avro_op *op = flow->op;
-    enum cause cause = read_varint(&flow->in, &failure->number);
+    enum mill__avro_cause cause = read_varint(&flow->in, &failure->number);
 
-    if (cause != CAUSE_NONE) {
+    if (cause != MILL__CAUSE_NONE) {
         return cause;
     }
     if ((uint64_t)failure->number >= op->as.branch.count) {
-        return CAUSE_BRANCH;
+        return MILL__CAUSE_BRANCH;
     }
     flow->op = flow->ops + op->as.branch.targets[failure->number];
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
 /* One op of those that do not write a column; goes on at flow->op. */
-static __attribute__((noinline)) enum cause step(struct flow *flow, struct failure *failure)
+static __attribute__((noinline)) enum mill__avro_cause step(struct flow *flow, struct mill__avro_failure *failure)
 {
     const struct mill__avro_op *op = flow->op;
-    enum cause cause;
+    enum mill__avro_cause cause;
     struct mill_slice text;
 
     switch ((enum mill__avro_op_code)op->code) {
     case MILL__OP_BRANCH:
         return take_branch(flow, failure);
     case MILL__OP_MISMATCH:
-        return CAUSE_MISMATCH;
+        return MILL__CAUSE_MISMATCH;
     case MILL__OP_JUMP:
         flow->op = flow->ops + op->as.target;
-        return CAUSE_NONE;
+        return MILL__CAUSE_NONE;
     case MILL__OP_SKIP_EMPTY_ITEMS:
         return skip_empty_items(flow, failure);
     case MILL__OP_ITEMS:
         cause = push(flow, op);
-        return cause == CAUSE_NONE ? next_item(flow, failure) : cause;
+        return cause == MILL__CAUSE_NONE ? next_item(flow, failure) : cause;
     case MILL__OP_NEXT_ITEM:
         return next_item(flow, failure);
     case MILL__OP_CALL:
@@ -435,13 +407,13 @@ static __attribute__((noinline)) enum cause step(struct flow *flow, struct failu
         return push(flow, op + 1);
     case MILL__OP_RETURN:
         flow->op = flow->stack[--flow->depth].op;
-        return CAUSE_NONE;
+        return MILL__CAUSE_NONE;
     case MILL__OP_SKIP_VARINT:
         flow->op++;
         return read_varint(&flow->in, &failure->number);
     case MILL__OP_SKIP_FIXED:
         flow->op++;
-        return (uint64_t)op->as.size > left(&flow->in) ? CAUSE_END : skip_bytes(&flow->in, (uint64_t)op->as.size);
+        return (uint64_t)op->as.size > left(&flow->in) ? MILL__CAUSE_END : skip_bytes(&flow->in, (uint64_t)op->as.size);
     case MILL__OP_SKIP_BYTES:
         flow->op++;
         return read_bytes(&flow->in, &text, &failure->number);
@@ -460,147 +432,42 @@ static __attribute__((noinline)) enum cause step(struct flow *flow, struct failu
         break;
     }
     mill_assert(!"an op that the main loop handles");
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
 /* Runs ops until the next one writes a column. A nested program is left only by its RETURN, so at depth 0 we are back
  * in the record's own. */
-static enum cause step_over(struct flow *flow, struct failure *failure)
+static enum mill__avro_cause step_over(struct flow *flow, struct mill__avro_failure *failure)
 {
     for (;;) {
         const struct mill__avro_op *op = flow->op;
-        enum cause cause = step(flow, failure);
-        if (cause != CAUSE_NONE) {
+        enum mill__avro_cause cause = step(flow, failure);
+        if (cause != MILL__CAUSE_NONE) {
             flow->op = op;
             return cause;
         }
         if (flow->depth == 0) {
-            return CAUSE_NONE;
+            return MILL__CAUSE_NONE;
         }
     }
 }
 
-/* ---- failures ---- */
-
-static enum mill_reject_reason reason_of(enum cause cause, const struct mill__avro_op *op)
-{
-    switch (cause) {
-    case CAUSE_RANGE:
-        return (enum mill_reject_reason)op->reason;
-    case CAUSE_TIME_TEXT:
-    case CAUSE_NO_SYMBOL:
-    case CAUSE_MISMATCH:
-        return MILL_REJECT_WRONG_TYPE;
-    case CAUSE_NOT_FINITE:
-        return MILL_REJECT_NOT_FINITE;
-    case CAUSE_NONE:
-    case CAUSE_END:
-    case CAUSE_VARINT:
-    case CAUSE_LENGTH:
-    case CAUSE_BOOLEAN:
-    case CAUSE_UTF8:
-    case CAUSE_SYMBOL:
-    case CAUSE_BRANCH:
-    case CAUSE_DEPTH:
-    case CAUSE_BLOCK_COUNT:
-    case CAUSE_TRAILING:
-        break;
-    }
-    return MILL_REJECT_MALFORMED;
-}
-
-static void describe(const struct mill__avro_op *op, const struct failure *failure, const struct input *in, char *out,
-                     size_t size)
-{
-    char quoted[MILL__QUOTE_SIZE];
-    long long number = failure->number;
-
-    switch (failure->cause) {
-    case CAUSE_NONE:
-        break;
-    case CAUSE_END:
-        snprintf(out, size, "the record ends inside the value");
-        break;
-    case CAUSE_VARINT:
-        snprintf(out, size, "a variable-length number has more than 64 bits");
-        break;
-    case CAUSE_LENGTH:
-        snprintf(out, size, "a length of %lld bytes, %zu are left", number, left(in));
-        break;
-    case CAUSE_BOOLEAN:
-        snprintf(out, size, "a boolean must be 0 or 1, found %lld", number);
-        break;
-    case CAUSE_UTF8:
-        snprintf(out, size, "%s is not UTF-8", mill__quote(failure->text, quoted));
-        break;
-    case CAUSE_RANGE:
-        snprintf(out, size, "%lld is out of the range of %s", number,
-                 op->reason == MILL_REJECT_MALFORMED ? "an int" : "times (years 1 to 9999)");
-        break;
-    case CAUSE_TIME_TEXT:
-        snprintf(out, size, "expected a time such as 2013-01-01T10:17:00Z, found %s",
-                 mill__quote(failure->text, quoted));
-        break;
-    case CAUSE_SYMBOL:
-        snprintf(out, size, "symbol %lld of an enum that has %u", number, op->as.symbols.count);
-        break;
-    case CAUSE_NO_SYMBOL:
-        snprintf(out, size, "%s is not a symbol of the reader's enum, which has no default",
-                 mill__quote(failure->text, quoted));
-        break;
-    case CAUSE_BRANCH:
-        snprintf(out, size, "branch %lld of a union that has %u", number,
-                 op->code == MILL__OP_NULLABLE ? 2 : op->as.branch.count);
-        break;
-    case CAUSE_MISMATCH:
-        snprintf(out, size, "%s", op->as.detail);
-        break;
-    case CAUSE_NOT_FINITE:
-        snprintf(out, size, "NaN or infinity where a finite number is expected; hint: the source can allow them");
-        break;
-    case CAUSE_DEPTH:
-        snprintf(out, size, "values nest deeper than %d", MILL__AVRO_STACK_MAX);
-        break;
-    case CAUSE_BLOCK_COUNT:
-        snprintf(out, size, "a block of %lld items, %zu bytes are left", number, left(in));
-        break;
-    case CAUSE_TRAILING:
-        snprintf(out, size, "%zu bytes are left over behind the record", left(in));
-        break;
-    }
-}
-
-static __attribute__((noinline, cold)) bool explain(const struct mill__avro_plan *plan, const struct mill__avro_op *op,
-                                                    const struct flow *flow, const struct failure *failure,
-                                                    size_t offset, struct mill__fault *fault)
-{
-    /* Nested programs serve several fields. */
-    struct mill_slice name = plan->field_names[flow->depth > 0 ? flow->field : op->field];
-    char what[240];
-
-    describe(op, failure, &flow->in, what, sizeof(what));
-    if (name.n == 0) {
-        return mill__fault(fault, reason_of(failure->cause, op), "avro record, byte %zu: %s", offset, what);
-    }
-    return mill__fault(fault, reason_of(failure->cause, op), "field '%.*s', byte %zu: %s",
-                       name.n > 60 ? 60 : (int)name.n, name.p, offset, what);
-}
-
 /* ---- the main loop ---- */
 
-INLINE enum cause take_nullable(struct input *in, const struct mill__avro_op **op, struct failure *failure)
+INLINE enum mill__avro_cause take_nullable(struct input *in, const struct mill__avro_op **op,
+                                           struct mill__avro_failure *failure)
 {
-    enum cause cause = read_varint(in, &failure->number);
+    enum mill__avro_cause cause = read_varint(in, &failure->number);
 
-    if (cause != CAUSE_NONE) {
+    if (cause != MILL__CAUSE_NONE) {
         return cause;
     }
     if (failure->number == (int64_t)(*op)->as.nullable.null_branch) {
         ++*op;
     } else if (failure->number != (int64_t)(*op)->as.nullable.value_branch) {
-        return CAUSE_BRANCH;
+        return MILL__CAUSE_BRANCH;
     }
-    return CAUSE_NONE;
+    return MILL__CAUSE_NONE;
 }
 
 bool mill__avro_plan_run(const struct mill__avro_plan *plan, struct mill_slice body, struct mill_batch *batch,
@@ -610,8 +477,8 @@ bool mill__avro_plan_run(const struct mill__avro_plan *plan, struct mill_slice b
     const struct row row = {batch->columns, row_index};
     const uint8_t *begin = (const uint8_t *)body.p;
     struct input in = {begin, begin + body.n};
-    struct failure failure = {0};
-    enum cause cause;
+    struct mill__avro_failure failure = {0};
+    enum mill__avro_cause cause;
     struct flow flow;
 
     flow.depth = 0;
@@ -645,7 +512,7 @@ bool mill__avro_plan_run(const struct mill__avro_plan *plan, struct mill_slice b
             break;
         case MILL__OP_DEFAULT:
             put_default(&row, op);
-            cause = CAUSE_NONE;
+            cause = MILL__CAUSE_NONE;
             break;
         case MILL__OP_NULLABLE:
             cause = take_nullable(&in, &op, &failure);
@@ -658,7 +525,7 @@ bool mill__avro_plan_run(const struct mill__avro_plan *plan, struct mill_slice b
             if (in.p == in.end) {
                 return true;
             }
-            cause = CAUSE_TRAILING;
+            cause = MILL__CAUSE_TRAILING;
             break;
         case MILL__OP_BRANCH:
         case MILL__OP_MISMATCH:
@@ -681,10 +548,12 @@ bool mill__avro_plan_run(const struct mill__avro_plan *plan, struct mill_slice b
             op = flow.op - 1;
             break;
         }
-        if (__builtin_expect(cause != CAUSE_NONE, 0)) {
+        if (__builtin_expect(cause != MILL__CAUSE_NONE, 0)) {
             failure.cause = cause;
-            flow.in = in;
-            return explain(plan, current, &flow, &failure, (size_t)(in.p - begin), fault);
+            failure.field = flow.depth > 0 ? flow.field : current->field; /* nested programs serve several fields */
+            failure.offset = (size_t)(in.p - begin);
+            failure.left = left(&in);
+            return mill__avro_explain(plan, current, &failure, fault);
         }
     }
 }

@@ -2,9 +2,9 @@
 /*
  * Avro schema text to nodes; see schema_internal.h.
  *
- * Attributes of a JSON object may come in any order, so an object is read twice: find_attributes() remembers where the
- * value of each known attribute starts (a copy of the pull reader), then the type is built from those places. JSON's
- * depth limit bounds the recursion.
+ * Attributes of a JSON object may come in any order, so an object is read twice: mill__schema_find_attributes()
+ * remembers where the value of each known attribute starts (a copy of the pull reader), then the type is built from
+ * those places. JSON's depth limit bounds the recursion.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,91 +12,12 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/suggest.h"
-#include "ingest/avro/schema_internal.h"
+#include "ingest/avro/schema_parse_internal.h"
 
-enum { NAME_BUCKETS = 256, PLACE_SIZE = 160 };
-
-struct parser {
-    struct mill__avro_schema *schema;
-    struct mill_buffer unescaped;
-    struct mill__avro_node *named[NAME_BUCKETS];
-    struct mill_error *err;
-    char place[PLACE_SIZE]; /* the named type being read, for messages */
-};
-
-enum attribute {
-    ATTR_TYPE,
-    ATTR_NAME,
-    ATTR_NAMESPACE,
-    ATTR_FIELDS,
-    ATTR_ITEMS,
-    ATTR_VALUES,
-    ATTR_SYMBOLS,
-    ATTR_SIZE,
-    ATTR_ALIASES,
-    ATTR_DEFAULT,
-    ATTR_LOGICAL,
-    ATTR_COUNT,
-};
-static const char *const attribute_names[ATTR_COUNT] = {
-    "type", "name", "namespace", "fields", "items", "values", "symbols", "size", "aliases", "default", "logicalType",
-};
-
-struct attributes {
-    bool has[ATTR_COUNT];
-    struct mill_json_reader at[ATTR_COUNT]; /* before the value */
-};
-
-static int parse_type(struct parser *p, struct mill_json_reader *r, struct mill_slice space,
+static int parse_type(struct mill__schema_parser *p, struct mill_json_reader *r, struct mill_slice space,
                       const struct mill__avro_node **ret_node);
 
-MILL_PRINTF(2, 3)
-static int fail(struct parser *p, const char *fmt, ...)
-{
-    char text[400];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    return mill_fail(p->err, MILL_EDATA, "avro schema%s: %s", p->place, text);
-}
-
-static int fail_json(struct parser *p, const struct mill_json_reader *r)
-{
-    int rc = mill_json_fail(r, p->err);
-    mill_error_prefix(p->err, "avro schema");
-    return rc;
-}
-
-static int shown(struct mill_slice s)
-{
-    return s.n > 80 ? 80 : (int)s.n;
-}
-
 /* ---- nodes and names ---- */
-
-static int new_node(struct parser *p, enum mill__avro_type type, struct mill__avro_node **ret_node)
-{
-    if (p->schema->node_count >= MILL__AVRO_NODES_MAX) {
-        return fail(p, "has more than %d types, fields and symbols", MILL__AVRO_NODES_MAX);
-    }
-    struct mill__avro_node *node = mill_arena_zalloc(&p->schema->arena, sizeof(*node));
-    node->id = p->schema->node_count++;
-    node->type = type;
-    node->default_symbol = -1;
-    *ret_node = node;
-    return 0;
-}
-
-static int count_nodes(struct parser *p, uint32_t count)
-{
-    p->schema->node_count += count;
-    if (p->schema->node_count > MILL__AVRO_NODES_MAX) {
-        return fail(p, "has more than %d types, fields and symbols", MILL__AVRO_NODES_MAX);
-    }
-    return 0;
-}
 
 /* letters, digits and underscores, not a digit first; several of them with dots between where dots is set. */
 static bool is_name(struct mill_slice s, bool dots)
@@ -123,7 +44,7 @@ static bool has_dot(struct mill_slice name)
     return memchr(name.p, '.', name.n) != NULL;
 }
 
-static struct mill_slice full_name(struct parser *p, struct mill_slice name, struct mill_slice space)
+static struct mill_slice full_name(struct mill__schema_parser *p, struct mill_slice name, struct mill_slice space)
 {
     if (space.n == 0 || has_dot(name)) {
         return mill_arena_slice(&p->schema->arena, name);
@@ -143,18 +64,18 @@ static struct mill_slice space_of(struct mill_slice name)
     return s;
 }
 
-static struct mill__avro_node *find_named(struct parser *p, struct mill_slice name)
+static struct mill__avro_node *find_named(struct mill__schema_parser *p, struct mill_slice name)
 {
-    struct mill__avro_node *node = p->named[mill_hash64(name.p, name.n) % NAME_BUCKETS];
+    struct mill__avro_node *node = p->named[mill_hash64(name.p, name.n) % MILL__NAME_BUCKETS];
     while (node != NULL && !mill_slice_equal(node->name, name)) {
         node = node->next_named;
     }
     return node;
 }
 
-static void add_named(struct parser *p, struct mill__avro_node *node)
+static void add_named(struct mill__schema_parser *p, struct mill__avro_node *node)
 {
-    struct mill__avro_node **bucket = &p->named[mill_hash64(node->name.p, node->name.n) % NAME_BUCKETS];
+    struct mill__avro_node **bucket = &p->named[mill_hash64(node->name.p, node->name.n) % MILL__NAME_BUCKETS];
     node->next_named = *bucket;
     *bucket = node;
 }
@@ -180,27 +101,29 @@ static int find_type_name(struct mill_slice name)
     return -1;
 }
 
-static int fail_unknown(struct parser *p, struct mill_slice name)
+static int fail_unknown(struct mill__schema_parser *p, struct mill_slice name)
 {
     const char *near = mill_suggest(name, type_names, MILL__AVRO_UNION);
-    return fail(p, "unknown type '%.*s'%s%s%s", shown(name), name.p, near == NULL ? "" : "; hint: did you mean '",
-                near == NULL ? "" : near, near == NULL ? "" : "'?");
+    return mill__schema_fail(p, "unknown type '%.*s'%s%s%s", mill__shown_length(name), name.p,
+                             near == NULL ? "" : "; hint: did you mean '", near == NULL ? "" : near,
+                             near == NULL ? "" : "'?");
 }
 
 /* A type written as a string: a primitive or the name of one that was declared before. */
-static int resolve_name(struct parser *p, struct mill_slice name, struct mill_slice space,
+static int resolve_name(struct mill__schema_parser *p, struct mill_slice name, struct mill_slice space,
                         const struct mill__avro_node **ret_node)
 {
     int type = find_type_name(name);
 
     if (type >= 0 && type < MILL__AVRO_RECORD) {
         struct mill__avro_node *node;
-        MILL_TRY(new_node(p, (enum mill__avro_type)type, &node));
+        MILL_TRY(mill__schema_new_node(p, (enum mill__avro_type)type, &node));
         *ret_node = node;
         return 0;
     }
     if (type >= 0) {
-        return fail(p, "'%s' needs attributes: write {\"type\": \"%s\", ...}", type_names[type], type_names[type]);
+        return mill__schema_fail(p, "'%s' needs attributes: write {\"type\": \"%s\", ...}", type_names[type],
+                                 type_names[type]);
     }
     struct mill__avro_node *found = find_named(p, full_name(p, name, space));
     if (found == NULL) {
@@ -209,110 +132,26 @@ static int resolve_name(struct parser *p, struct mill_slice name, struct mill_sl
     if (found == NULL) {
         return fail_unknown(p, name);
     }
-    MILL_TRY(count_nodes(p, 1));
+    MILL_TRY(mill__schema_count_nodes(p, 1));
     *ret_node = found;
-    return 0;
-}
-
-/* ---- attributes ---- */
-
-static int next_token(struct parser *p, struct mill_json_reader *r, enum mill_json_token *ret_token)
-{
-    *ret_token = mill_json_next(r);
-    return *ret_token == MILL_JSON_ERROR ? fail_json(p, r) : 0;
-}
-
-static int skip_value(struct parser *p, struct mill_json_reader *r)
-{
-    enum mill_json_token token;
-    MILL_TRY(next_token(p, r, &token));
-    return mill_json_skip(r, token) < 0 ? fail_json(p, r) : 0;
-}
-
-/* The rest of an object whose begin was read. */
-static int find_attributes(struct parser *p, struct mill_json_reader *r, struct attributes *ret_found)
-{
-    enum mill_json_token token;
-
-    memset(ret_found->has, 0, sizeof(ret_found->has));
-    for (;;) {
-        MILL_TRY(next_token(p, r, &token));
-        if (token == MILL_JSON_OBJECT_END) {
-            return 0;
-        }
-        for (int a = 0; a < ATTR_COUNT; a++) {
-            if (!mill_slice_is(r->text, attribute_names[a])) {
-                continue;
-            }
-            if (ret_found->has[a]) {
-                return fail(p, "attribute '%s' is written twice", attribute_names[a]);
-            }
-            ret_found->has[a] = true;
-            ret_found->at[a] = *r;
-        }
-        MILL_TRY(skip_value(p, r));
-    }
-}
-
-static int attribute_string(struct parser *p, struct attributes *attributes, enum attribute which,
-                            struct mill_slice *ret_text)
-{
-    struct mill_json_reader r = attributes->at[which];
-
-    if (!attributes->has[which]) {
-        return fail(p, "attribute '%s' is missing", attribute_names[which]);
-    }
-    if (mill_json_next(&r) != MILL_JSON_STRING) {
-        return fail(p, "attribute '%s' must be a string", attribute_names[which]);
-    }
-    *ret_text = mill_arena_slice(&p->schema->arena, r.text);
-    return 0;
-}
-
-/* An array of strings into the arena. */
-static int attribute_strings(struct parser *p, struct attributes *attributes, enum attribute which,
-                             const struct mill_slice **ret_texts, uint32_t *ret_count)
-{
-    struct mill_json_reader r = attributes->at[which], counting;
-    uint32_t count = 0;
-
-    if (mill_json_next(&r) != MILL_JSON_ARRAY_BEGIN) {
-        return fail(p, "attribute '%s' must be an array of strings", attribute_names[which]);
-    }
-    counting = r;
-    while (mill_json_next(&counting) == MILL_JSON_STRING) {
-        count++;
-    }
-    MILL_TRY(count_nodes(p, count));
-    struct mill_slice *texts = mill_arena_array(&p->schema->arena, struct mill_slice, count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (mill_json_next(&r) != MILL_JSON_STRING) {
-            return fail_json(p, &r);
-        }
-        texts[i] = mill_arena_slice(&p->schema->arena, r.text);
-    }
-    if (mill_json_next(&r) != MILL_JSON_ARRAY_END) {
-        return fail(p, "attribute '%s' must be an array of strings", attribute_names[which]);
-    }
-    *ret_texts = texts;
-    *ret_count = count;
     return 0;
 }
 
 /* ---- named types ---- */
 
-static int parse_aliases(struct parser *p, struct attributes *attributes, struct mill_slice space, bool names,
-                         const struct mill_slice **ret_aliases, uint32_t *ret_count)
+static int parse_aliases(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                         struct mill_slice space, bool names, const struct mill_slice **ret_aliases,
+                         uint32_t *ret_count)
 {
-    if (!attributes->has[ATTR_ALIASES]) {
+    if (!attributes->has[MILL__ATTR_ALIASES]) {
         return 0;
     }
     const struct mill_slice *texts;
-    MILL_TRY(attribute_strings(p, attributes, ATTR_ALIASES, &texts, ret_count));
+    MILL_TRY(mill__schema_attribute_strings(p, attributes, MILL__ATTR_ALIASES, &texts, ret_count));
     struct mill_slice *aliases = mill_arena_array(&p->schema->arena, struct mill_slice, *ret_count);
     for (uint32_t i = 0; i < *ret_count; i++) {
         if (!is_name(texts[i], names)) {
-            return fail(p, "alias '%.*s' is not a name", shown(texts[i]), texts[i].p);
+            return mill__schema_fail(p, "alias '%.*s' is not a name", mill__shown_length(texts[i]), texts[i].p);
         }
         aliases[i] = names ? full_name(p, texts[i], space) : texts[i];
     }
@@ -321,39 +160,41 @@ static int parse_aliases(struct parser *p, struct attributes *attributes, struct
 }
 
 /* Name, namespace and aliases; enters the node into the table of names before its fields, which may refer to it. */
-static int parse_named(struct parser *p, struct attributes *attributes, struct mill_slice space,
-                       struct mill__avro_node *node)
+static int parse_named(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                       struct mill_slice space, struct mill__avro_node *node)
 {
     struct mill_slice name;
 
-    MILL_TRY(attribute_string(p, attributes, ATTR_NAME, &name));
+    MILL_TRY(mill__schema_attribute_string(p, attributes, MILL__ATTR_NAME, &name));
     if (!is_name(name, true)) {
-        return fail(p, "'%.*s' is not a name: letters, digits and underscores, not a digit first", shown(name), name.p);
+        return mill__schema_fail(p, "'%.*s' is not a name: letters, digits and underscores, not a digit first",
+                                 mill__shown_length(name), name.p);
     }
-    if (attributes->has[ATTR_NAMESPACE]) {
-        MILL_TRY(attribute_string(p, attributes, ATTR_NAMESPACE, &space));
+    if (attributes->has[MILL__ATTR_NAMESPACE]) {
+        MILL_TRY(mill__schema_attribute_string(p, attributes, MILL__ATTR_NAMESPACE, &space));
         if (space.n > 0 && !is_name(space, true)) {
-            return fail(p, "'%.*s' is not a namespace", shown(space), space.p);
+            return mill__schema_fail(p, "'%.*s' is not a namespace", mill__shown_length(space), space.p);
         }
     }
     node->name = full_name(p, name, space);
     if (!has_dot(node->name) && find_type_name(node->name) >= 0) {
-        return fail(p, "'%.*s' is the name of a built-in type", shown(name), name.p);
+        return mill__schema_fail(p, "'%.*s' is the name of a built-in type", mill__shown_length(name), name.p);
     }
     if (find_named(p, node->name) != NULL) {
-        return fail(p, "type '%.*s' is declared twice", shown(node->name), node->name.p);
+        return mill__schema_fail(p, "type '%.*s' is declared twice", mill__shown_length(node->name), node->name.p);
     }
     add_named(p, node);
     return parse_aliases(p, attributes, space_of(node->name), true, &node->aliases, &node->alias_count);
 }
 
 /* The text of the default, so that it can be read again when a plan needs it. */
-static int take_default(struct parser *p, struct attributes *attributes, struct mill__avro_field *field)
+static int take_default(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                        struct mill__avro_field *field)
 {
-    struct mill_json_reader r = attributes->at[ATTR_DEFAULT];
+    struct mill_json_reader r = attributes->at[MILL__ATTR_DEFAULT];
     const char *from = r.p, *to;
 
-    MILL_TRY(skip_value(p, &r));
+    MILL_TRY(mill__schema_skip_value(p, &r));
     to = r.p;
     while (from < to && (*from == ':' || *from == ' ' || *from == '\t' || *from == '\r' || *from == '\n')) {
         from++;
@@ -363,71 +204,54 @@ static int take_default(struct parser *p, struct attributes *attributes, struct 
     return 0;
 }
 
-static int parse_field(struct parser *p, struct mill_json_reader *r, const struct mill__avro_node *record,
+static int parse_field(struct mill__schema_parser *p, struct mill_json_reader *r, const struct mill__avro_node *record,
                        struct mill__avro_field *field)
 {
-    struct attributes attributes;
+    struct mill__schema_attributes attributes;
     enum mill_json_token token;
-    char outer_place[PLACE_SIZE];
+    char outer_place[MILL__PLACE_SIZE];
 
-    MILL_TRY(next_token(p, r, &token));
+    MILL_TRY(mill__schema_next_token(p, r, &token));
     if (token != MILL_JSON_OBJECT_BEGIN) {
-        return fail(p, "a field must be an object with 'name' and 'type'");
+        return mill__schema_fail(p, "a field must be an object with 'name' and 'type'");
     }
-    MILL_TRY(find_attributes(p, r, &attributes));
-    MILL_TRY(attribute_string(p, &attributes, ATTR_NAME, &field->name));
+    MILL_TRY(mill__schema_find_attributes(p, r, &attributes));
+    MILL_TRY(mill__schema_attribute_string(p, &attributes, MILL__ATTR_NAME, &field->name));
     if (!is_name(field->name, false)) {
-        return fail(p, "'%.*s' is not a field name: letters, digits and underscores, not a digit first",
-                    shown(field->name), field->name.p);
+        return mill__schema_fail(p, "'%.*s' is not a field name: letters, digits and underscores, not a digit first",
+                                 mill__shown_length(field->name), field->name.p);
     }
     memcpy(outer_place, p->place, sizeof(outer_place));
-    snprintf(p->place, sizeof(p->place), ", field '%.*s'", shown(field->name), field->name.p);
+    snprintf(p->place, sizeof(p->place), ", field '%.*s'", mill__shown_length(field->name), field->name.p);
     for (const struct mill__avro_field *other = record->fields; other < field; other++) {
         if (mill_slice_equal(other->name, field->name)) {
-            return fail(p, "is declared twice in record '%.*s'", shown(record->name), record->name.p);
+            return mill__schema_fail(p, "is declared twice in record '%.*s'", mill__shown_length(record->name),
+                                     record->name.p);
         }
     }
-    if (!attributes.has[ATTR_TYPE]) {
-        return fail(p, "attribute 'type' is missing");
+    if (!attributes.has[MILL__ATTR_TYPE]) {
+        return mill__schema_fail(p, "attribute 'type' is missing");
     }
     MILL_TRY(parse_aliases(p, &attributes, record->name, false, &field->aliases, &field->alias_count));
-    if (attributes.has[ATTR_DEFAULT]) {
+    if (attributes.has[MILL__ATTR_DEFAULT]) {
         MILL_TRY(take_default(p, &attributes, field));
     }
-    MILL_TRY(parse_type(p, &attributes.at[ATTR_TYPE], space_of(record->name), &field->type));
+    MILL_TRY(parse_type(p, &attributes.at[MILL__ATTR_TYPE], space_of(record->name), &field->type));
     memcpy(p->place, outer_place, sizeof(outer_place));
     return 0;
 }
 
-/* How many values the array holds whose begin was read from r; r stays. */
-static int count_items(struct parser *p, struct mill_json_reader r, uint32_t *ret_count)
-{
-    enum mill_json_token token;
-    uint32_t count = 0;
-
-    for (;;) {
-        MILL_TRY(next_token(p, &r, &token));
-        if (token == MILL_JSON_ARRAY_END) {
-            *ret_count = count;
-            return count_nodes(p, count);
-        }
-        if (mill_json_skip(&r, token) < 0) {
-            return fail_json(p, &r);
-        }
-        count++;
-    }
-}
-
-static int parse_record(struct parser *p, struct attributes *attributes, struct mill_slice space,
-                        struct mill__avro_node *node)
+static int parse_record(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                        struct mill_slice space, struct mill__avro_node *node)
 {
     MILL_TRY(parse_named(p, attributes, space, node));
-    struct mill_json_reader r = attributes->at[ATTR_FIELDS];
-    if (!attributes->has[ATTR_FIELDS] || mill_json_next(&r) != MILL_JSON_ARRAY_BEGIN) {
-        return fail(p, "record '%.*s' needs 'fields', an array", shown(node->name), node->name.p);
+    struct mill_json_reader r = attributes->at[MILL__ATTR_FIELDS];
+    if (!attributes->has[MILL__ATTR_FIELDS] || mill_json_next(&r) != MILL_JSON_ARRAY_BEGIN) {
+        return mill__schema_fail(p, "record '%.*s' needs 'fields', an array", mill__shown_length(node->name),
+                                 node->name.p);
     }
     uint32_t count;
-    MILL_TRY(count_items(p, r, &count));
+    MILL_TRY(mill__schema_count_items(p, r, &count));
     node->fields = mill_arena_zarray(&p->schema->arena, struct mill__avro_field, count);
     for (uint32_t i = 0; i < count; i++) {
         MILL_TRY(parse_field(p, &r, node, &node->fields[i]));
@@ -436,75 +260,82 @@ static int parse_record(struct parser *p, struct attributes *attributes, struct 
     return 0;
 }
 
-static int parse_enum(struct parser *p, struct attributes *attributes, struct mill_slice space,
-                      struct mill__avro_node *node)
+static int parse_enum(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                      struct mill_slice space, struct mill__avro_node *node)
 {
     struct mill_slice symbol;
 
     MILL_TRY(parse_named(p, attributes, space, node));
-    if (!attributes->has[ATTR_SYMBOLS]) {
-        return fail(p, "enum '%.*s' needs 'symbols', an array of strings", shown(node->name), node->name.p);
+    if (!attributes->has[MILL__ATTR_SYMBOLS]) {
+        return mill__schema_fail(p, "enum '%.*s' needs 'symbols', an array of strings", mill__shown_length(node->name),
+                                 node->name.p);
     }
-    MILL_TRY(attribute_strings(p, attributes, ATTR_SYMBOLS, &node->symbols, &node->count));
+    MILL_TRY(mill__schema_attribute_strings(p, attributes, MILL__ATTR_SYMBOLS, &node->symbols, &node->count));
     for (uint32_t i = 0; i < node->count; i++) {
         if (!is_name(node->symbols[i], false)) {
-            return fail(p, "symbol '%.*s' of enum '%.*s' is not a name", shown(node->symbols[i]), node->symbols[i].p,
-                        shown(node->name), node->name.p);
+            return mill__schema_fail(p, "symbol '%.*s' of enum '%.*s' is not a name",
+                                     mill__shown_length(node->symbols[i]), node->symbols[i].p,
+                                     mill__shown_length(node->name), node->name.p);
         }
         for (uint32_t j = 0; j < i; j++) {
             if (mill_slice_equal(node->symbols[i], node->symbols[j])) {
-                return fail(p, "symbol '%.*s' is twice in enum '%.*s'", shown(node->symbols[i]), node->symbols[i].p,
-                            shown(node->name), node->name.p);
+                return mill__schema_fail(p, "symbol '%.*s' is twice in enum '%.*s'",
+                                         mill__shown_length(node->symbols[i]), node->symbols[i].p,
+                                         mill__shown_length(node->name), node->name.p);
             }
         }
     }
-    if (!attributes->has[ATTR_DEFAULT]) {
+    if (!attributes->has[MILL__ATTR_DEFAULT]) {
         return 0;
     }
-    MILL_TRY(attribute_string(p, attributes, ATTR_DEFAULT, &symbol));
+    MILL_TRY(mill__schema_attribute_string(p, attributes, MILL__ATTR_DEFAULT, &symbol));
     for (uint32_t i = 0; i < node->count; i++) {
         node->default_symbol = mill_slice_equal(node->symbols[i], symbol) ? (int32_t)i : node->default_symbol;
     }
-    return node->default_symbol >= 0 ? 0
-                                     : fail(p, "default '%.*s' is not a symbol of enum '%.*s'", shown(symbol), symbol.p,
-                                            shown(node->name), node->name.p);
+    return node->default_symbol >= 0
+               ? 0
+               : mill__schema_fail(p, "default '%.*s' is not a symbol of enum '%.*s'", mill__shown_length(symbol),
+                                   symbol.p, mill__shown_length(node->name), node->name.p);
 }
 
-static int parse_fixed(struct parser *p, struct attributes *attributes, struct mill_slice space,
-                       struct mill__avro_node *node)
+static int parse_fixed(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                       struct mill_slice space, struct mill__avro_node *node)
 {
-    struct mill_json_reader r = attributes->at[ATTR_SIZE];
+    struct mill_json_reader r = attributes->at[MILL__ATTR_SIZE];
 
     MILL_TRY(parse_named(p, attributes, space, node));
-    if (!attributes->has[ATTR_SIZE] || mill_json_next(&r) != MILL_JSON_NUMBER ||
+    if (!attributes->has[MILL__ATTR_SIZE] || mill_json_next(&r) != MILL_JSON_NUMBER ||
         mill_number_parse_int64(r.text.p, r.text.p + r.text.n, &node->size) != r.text.p + r.text.n || node->size < 0 ||
         node->size > INT32_MAX) {
-        return fail(p, "fixed '%.*s' needs 'size', a whole number of bytes", shown(node->name), node->name.p);
+        return mill__schema_fail(p, "fixed '%.*s' needs 'size', a whole number of bytes",
+                                 mill__shown_length(node->name), node->name.p);
     }
     return 0;
 }
 
 /* ---- types ---- */
 
-static int parse_item(struct parser *p, struct attributes *attributes, struct mill_slice space,
-                      struct mill__avro_node *node)
+static int parse_item(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                      struct mill_slice space, struct mill__avro_node *node)
 {
-    enum attribute which = node->type == MILL__AVRO_ARRAY ? ATTR_ITEMS : ATTR_VALUES;
+    enum mill__schema_attribute which = node->type == MILL__AVRO_ARRAY ? MILL__ATTR_ITEMS : MILL__ATTR_VALUES;
 
     if (!attributes->has[which]) {
-        return fail(p, "type '%s' needs attribute '%s'", type_names[node->type], attribute_names[which]);
+        return mill__schema_fail(p, "type '%s' needs attribute '%s'", type_names[node->type],
+                                 mill__schema_attribute_names[which]);
     }
     return parse_type(p, &attributes->at[which], space, &node->item);
 }
 
-static int parse_logical(struct parser *p, struct attributes *attributes, struct mill__avro_node *node)
+static int parse_logical(struct mill__schema_parser *p, struct mill__schema_attributes *attributes,
+                         struct mill__avro_node *node)
 {
     struct mill_slice name;
 
-    if (!attributes->has[ATTR_LOGICAL] || node->type != MILL__AVRO_LONG) {
+    if (!attributes->has[MILL__ATTR_LOGICAL] || node->type != MILL__AVRO_LONG) {
         return 0;
     }
-    MILL_TRY(attribute_string(p, attributes, ATTR_LOGICAL, &name));
+    MILL_TRY(mill__schema_attribute_string(p, attributes, MILL__ATTR_LOGICAL, &name));
     if (mill_slice_is(name, "timestamp-millis") || mill_slice_is(name, "local-timestamp-millis")) {
         node->logical = MILL__AVRO_TIMESTAMP_MILLIS;
     } else if (mill_slice_is(name, "timestamp-micros") || mill_slice_is(name, "local-timestamp-micros")) {
@@ -514,24 +345,24 @@ static int parse_logical(struct parser *p, struct attributes *attributes, struct
 }
 
 /* An object whose begin was read. */
-static int parse_object(struct parser *p, struct mill_json_reader *r, struct mill_slice space,
+static int parse_object(struct mill__schema_parser *p, struct mill_json_reader *r, struct mill_slice space,
                         const struct mill__avro_node **ret_node)
 {
-    struct attributes attributes;
+    struct mill__schema_attributes attributes;
     struct mill__avro_node *node;
     struct mill_slice name;
 
-    MILL_TRY(find_attributes(p, r, &attributes));
-    struct mill_json_reader inner = attributes.at[ATTR_TYPE];
-    if (attributes.has[ATTR_TYPE] && mill_json_next(&inner) != MILL_JSON_STRING) {
-        return parse_type(p, &attributes.at[ATTR_TYPE], space, ret_node); /* {"type": {"type": ...}} */
+    MILL_TRY(mill__schema_find_attributes(p, r, &attributes));
+    struct mill_json_reader inner = attributes.at[MILL__ATTR_TYPE];
+    if (attributes.has[MILL__ATTR_TYPE] && mill_json_next(&inner) != MILL_JSON_STRING) {
+        return parse_type(p, &attributes.at[MILL__ATTR_TYPE], space, ret_node); /* {"type": {"type": ...}} */
     }
-    MILL_TRY(attribute_string(p, &attributes, ATTR_TYPE, &name));
+    MILL_TRY(mill__schema_attribute_string(p, &attributes, MILL__ATTR_TYPE, &name));
     int type = find_type_name(name);
     if (type < 0) {
         return resolve_name(p, name, space, ret_node);
     }
-    MILL_TRY(new_node(p, (enum mill__avro_type)type, &node));
+    MILL_TRY(mill__schema_new_node(p, (enum mill__avro_type)type, &node));
     *ret_node = node;
     switch (node->type) {
     case MILL__AVRO_RECORD:
@@ -558,32 +389,32 @@ static int parse_object(struct parser *p, struct mill_json_reader *r, struct mil
 }
 
 /* Unnamed types may be in a union once, named ones once per name; unions not at all. */
-static int check_branch(struct parser *p, const struct mill__avro_node *node, uint32_t index)
+static int check_branch(struct mill__schema_parser *p, const struct mill__avro_node *node, uint32_t index)
 {
     const struct mill__avro_node *branch = node->branches[index];
 
     if (branch->type == MILL__AVRO_UNION) {
-        return fail(p, "a union may not hold a union directly");
+        return mill__schema_fail(p, "a union may not hold a union directly");
     }
     for (uint32_t i = 0; i < index; i++) {
         if (node->branches[i]->type == branch->type && mill_slice_equal(node->branches[i]->name, branch->name)) {
-            return fail(p, "a union holds type '%s' twice", type_names[branch->type]);
+            return mill__schema_fail(p, "a union holds type '%s' twice", type_names[branch->type]);
         }
     }
     return 0;
 }
 
 /* An array whose begin was read. */
-static int parse_union(struct parser *p, struct mill_json_reader *r, struct mill_slice space,
+static int parse_union(struct mill__schema_parser *p, struct mill_json_reader *r, struct mill_slice space,
                        const struct mill__avro_node **ret_node)
 {
     struct mill__avro_node *node;
     uint32_t count;
 
-    MILL_TRY(new_node(p, MILL__AVRO_UNION, &node));
-    MILL_TRY(count_items(p, *r, &count));
+    MILL_TRY(mill__schema_new_node(p, MILL__AVRO_UNION, &node));
+    MILL_TRY(mill__schema_count_items(p, *r, &count));
     if (count == 0) {
-        return fail(p, "a union needs at least one type");
+        return mill__schema_fail(p, "a union needs at least one type");
     }
     node->branches = mill_arena_zarray(&p->schema->arena, const struct mill__avro_node *, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -592,15 +423,15 @@ static int parse_union(struct parser *p, struct mill_json_reader *r, struct mill
         node->count = i + 1;
     }
     *ret_node = node;
-    return mill_json_next(r) == MILL_JSON_ARRAY_END ? 0 : fail_json(p, r);
+    return mill_json_next(r) == MILL_JSON_ARRAY_END ? 0 : mill__schema_fail_json(p, r);
 }
 
-static int parse_type(struct parser *p, struct mill_json_reader *r, struct mill_slice space,
+static int parse_type(struct mill__schema_parser *p, struct mill_json_reader *r, struct mill_slice space,
                       const struct mill__avro_node **ret_node)
 {
     enum mill_json_token token;
 
-    MILL_TRY(next_token(p, r, &token));
+    MILL_TRY(mill__schema_next_token(p, r, &token));
     switch (token) {
     case MILL_JSON_STRING:
         return resolve_name(p, mill_arena_slice(&p->schema->arena, r->text), space, ret_node);
@@ -619,26 +450,26 @@ static int parse_type(struct parser *p, struct mill_json_reader *r, struct mill_
     case MILL_JSON_ERROR:
         break;
     }
-    return fail(p, "a type must be a name, an object or an array of types");
+    return mill__schema_fail(p, "a type must be a name, an object or an array of types");
 }
 
-static int parse_text(struct parser *p, struct mill_slice text)
+static int parse_text(struct mill__schema_parser *p, struct mill_slice text)
 {
     struct mill_json_reader r;
     struct mill_slice no_space = {"", 0};
 
     if (text.n > MILL__AVRO_TEXT_MAX) {
-        return fail(p, "is %zu bytes, more than %d", text.n, MILL__AVRO_TEXT_MAX);
+        return mill__schema_fail(p, "is %zu bytes, more than %d", text.n, MILL__AVRO_TEXT_MAX);
     }
     mill_json_reader_init(&r, mill_arena_slice(&p->schema->arena, text), &p->unescaped);
     MILL_TRY(parse_type(p, &r, no_space, &p->schema->root));
-    return mill_json_next(&r) == MILL_JSON_END ? 0 : fail_json(p, &r);
+    return mill_json_next(&r) == MILL_JSON_END ? 0 : mill__schema_fail_json(p, &r);
 }
 
 int mill__avro_schema_parse(const struct mill_slice *texts, uint32_t count, struct mill__avro_schema **ret_schema,
                             struct mill_error *err)
 {
-    struct parser p = {.schema = mill_calloc(1, sizeof(*p.schema)), .err = err};
+    struct mill__schema_parser p = {.schema = mill_calloc(1, sizeof(*p.schema)), .err = err};
     int rc = 0;
 
     mill_assert(count > 0);
