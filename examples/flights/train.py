@@ -3,7 +3,7 @@
 
 The feature vectors come from `tidemill run --vectors`, so training sees the very bits that the stream scores. The label is in
 the arrivals: more than 15 minutes late. Split by time: to the end of August for training, September for early stopping,
-October to December to report. Needs xgboost, numpy and pandas.
+October to December to report. Needs xgboost, numpy, pandas and zstandard.
 
     python3 examples/flights/train.py build/release/tidemill
 """
