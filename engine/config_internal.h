@@ -108,7 +108,7 @@ struct mill__node *mill__node_get(const struct mill__node *map, const char *key)
 void mill__interpolate(struct mill__config *c, struct mill__node *node);
 
 /* ------------------------------------------------------------------------------------------------
- * Binding (config_bind.c, config_tables.c)
+ * Binding (config_bind.c, config_scalar.c, config_setting.c, config_tables*.c)
  * --------------------------------------------------------------------------------------------- */
 
 /* What a key takes, and the C type that it is bound to. */
@@ -178,6 +178,15 @@ struct mill__sections {
     const struct mill__node *node;
 };
 
+bool mill__option_is_scalar(const struct mill__option *option);
+/* Parses the scalar by the option's type into what it is bound to (texts: const char *). False after a problem. */
+bool mill__parse_option(struct mill__config *c, const struct mill__node *node, const char *what,
+                        const struct mill__option *option, void *slot);
+void mill__parse_texts(struct mill__config *c, const struct mill__node *node, const char *what,
+                       struct mill__texts *ret);
+/* "a,b,c" */
+const char *mill__texts_shown(struct mill__config *c, const struct mill__texts *texts);
+
 /* Binds the mapping (NULL: all defaults) to the zeroed struct at `target`. `prefix` names it ("kafka", "sources[0]",
  * ""). overridable: --set and the environment are asked for its scalars. `parent` is where a missing mapping would
  * stand. */
@@ -189,6 +198,15 @@ void mill__bind_check_sets(struct mill__config *c, const struct mill__table *roo
 void mill__bind_each_set(struct mill__config *c, const char *prefix,
                          void (*each)(struct mill__config *c, const char *key, const char *value, void *context),
                          void *context);
+/* "prefix.key" */
+const char *mill__key_join(struct mill__config *c, const char *prefix, const char *key);
+/* A scalar that is not of the file. */
+struct mill__node *mill__outside_node(struct mill__config *c, const char *elsewhere, const char *text);
+/* What stands for the key of a scalar option: --set before the environment before in_file. */
+const struct mill__node *mill__override(struct mill__config *c, const struct mill__option *option, const char *key,
+                                        const struct mill__node *in_file);
+/* The value as it may be shown: secrets as ***. */
+const char *mill__shown(struct mill__config *c, const struct mill__option *option, const char *text);
 /* Records a value for `tidemill config`. */
 struct mill__setting *mill__setting_add(struct mill__config *c, const char *key, const char *value, const char *origin);
 /* "file:3:9", "--set", "environment". */
@@ -338,10 +356,6 @@ void mill__check_unique(struct mill__config *c, const char *what, const struct m
                         uint32_t count);
 /* mill__hint over the names of the schema's fields. */
 const char *mill__hint_fields(struct mill__config *c, const char *word, const struct mill_schema *schema);
-/* Compiles the expression to check it; a problem stands at the very character. False after one. */
-bool mill__check_expression(struct mill__config *c, const struct mill__text *text, const struct mill_expr_scope *scope,
-                            enum mill_type *ret_type);
-
 void mill__resolve_sources(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_entities(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_views(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);

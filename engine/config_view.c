@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Feature views of the project file: entities and columns resolved, aggregations spelled out, expressions checked. */
-#include "engine/config_internal.h"
+#include "engine/config_view_internal.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,74 +25,6 @@ const char *mill__hint_fields(struct mill__config *c, const char *word, const st
         names[i] = schema->fields[i].name;
     }
     return mill__hint(c, word, names, schema->field_count);
-}
-
-bool mill__check_expression(struct mill__config *c, const struct mill__text *text, const struct mill_expr_scope *scope,
-                            enum mill_type *ret_type)
-{
-    struct mill_expr *expr;
-    struct mill_error err = {0};
-    if (text->s == NULL) {
-        return false;
-    }
-    if (mill_expr_compile(mill_slice_of(text->s), scope, &expr, &err) < 0) {
-        unsigned line, col;
-        mill__node_position(c, text->node, err.col == 0 ? 0 : err.col - 1, &line, &col);
-        mill__problem_at(c, line, col, "%s", err.msg);
-        return false;
-    }
-    *ret_type = mill_expr_type(expr);
-    mill_expr_free(expr);
-    return true;
-}
-
-/* ------------------------------------------------------------------------------------------------
- * Names in scope
- * --------------------------------------------------------------------------------------------- */
-
-struct scope {
-    struct mill_expr_name *names;
-    uint32_t count, capacity;
-};
-
-static void scope_add(struct mill__config *c, struct scope *scope, const char *name, enum mill_type type)
-{
-    for (uint32_t i = 0; i < scope->count; i++) {
-        if (mill_slice_is(scope->names[i].name, name)) {
-            scope->names[i].type = type; /* the view's own name hides the field's */
-            return;
-        }
-    }
-    if (scope->count == scope->capacity) {
-        uint32_t capacity = scope->capacity == 0 ? 64 : 2 * scope->capacity;
-        struct mill_expr_name *names = mill_arena_array(c->arena, struct mill_expr_name, capacity);
-        if (scope->count > 0) {
-            memcpy(names, scope->names, scope->count * sizeof(*names));
-        }
-        scope->names = names;
-        scope->capacity = capacity;
-    }
-    scope->names[scope->count] = (struct mill_expr_name){mill_slice_of(name), type, scope->count};
-    scope->count++;
-}
-
-static const struct mill_expr_name *scope_find(const struct scope *scope, const char *name)
-{
-    for (uint32_t i = 0; i < scope->count; i++) {
-        if (mill_slice_is(scope->names[i].name, name)) {
-            return &scope->names[i];
-        }
-    }
-    return NULL;
-}
-
-static const char *scope_hint(struct mill__config *c, const struct scope *scope, const char *word)
-{
-    const char **names = mill_arena_array(c->arena, const char *, scope->count);
-    for (uint32_t i = 0; i < scope->count; i++) {
-        names[i] = mill_arena_strndup(c->arena, scope->names[i].name.p, scope->names[i].name.n);
-    }
-    return mill__hint(c, word, names, scope->count);
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -191,214 +122,8 @@ static void check_join_keys(struct mill__config *c, const struct mill__raw_view 
 }
 
 /* ------------------------------------------------------------------------------------------------
- * Aggregations
- * --------------------------------------------------------------------------------------------- */
-
-struct window {
-    const struct mill__text *text; /* NULL: all time */
-    int64_t us;
-};
-
-static bool read_semantics(struct mill__config *c, const struct mill__node *node, struct mill_aggregate_spec *spec)
-{
-    static const char *const words[] = {"exact", "chronon", "feast", "openmldb"};
-    static const enum mill_window_semantics values[] = {MILL_WINDOW_EXACT, MILL_WINDOW_CHRONON, MILL_WINDOW_FEAST,
-                                                        MILL_WINDOW_OPENMLDB};
-    spec->semantics = MILL_WINDOW_DEFAULT;
-    if (node == NULL) {
-        return true;
-    }
-    if (node->bad) {
-        return false;
-    }
-    if (node->kind == MILL__MAP && node->count == 1 && mill_slice_is(node->pairs[0].key->text, "hop")) {
-        spec->semantics = MILL_WINDOW_HOP;
-        return mill__parse_duration(c, node->pairs[0].value, "hop", false, &spec->hop_us);
-    }
-    for (size_t i = 0; node->kind == MILL__SCALAR && i < 4; i++) {
-        if (mill_slice_is(node->text, words[i])) {
-            spec->semantics = values[i];
-            return true;
-        }
-    }
-    mill__problem(c, node, "'semantics': expected exact, {hop: DURATION}, chronon, feast or openmldb, found %s%s",
-                  mill__node_found(c, node), node->kind == MILL__SCALAR ? mill__hint(c, node->text.p, words, 4) : "");
-    return false;
-}
-
-static bool check_function(struct mill__config *c, const struct mill__text *function)
-{
-    size_t count;
-    const char *const *names = mill_aggregate_names(&count);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], function->s) == 0) {
-            return true;
-        }
-    }
-    const char *hint = mill__hint(c, function->s, names, count);
-    if (hint[0] == '\0') {
-        struct mill_buffer text = {0};
-        for (size_t i = 0; i < count; i++) {
-            mill_buffer_printf(&text, "%s%s", i == 0 ? "; hint: known are " : ", ", names[i]);
-        }
-        hint = mill_arena_strdup(c->arena, mill_buffer_cstr(&text));
-        mill_buffer_clear(&text);
-    }
-    mill__problem(c, function->node, "aggregate function '%s' is not known%s", function->s, hint);
-    return false;
-}
-
-struct outputs {
-    struct mill_aggregate_spec *at;
-    uint32_t count;
-};
-
-static void add_aggregate(struct mill__config *c, const struct mill__raw_aggregation *raw,
-                          const struct mill_aggregate_spec *model, const struct mill__text *function,
-                          const struct window *window, struct outputs *out)
-{
-    const char *prefix = raw->name.s != NULL ? raw->name.s : raw->column.s;
-    struct mill_aggregate_spec *spec = &out->at[out->count++];
-    *spec = *model;
-    spec->function = function->s;
-    spec->window_us = window->us;
-    spec->line = function->node->line;
-    spec->col = function->node->col;
-    spec->name = window->text == NULL ? mill_arena_printf(c->arena, "%s_%s", prefix, function->s)
-                                      : mill_arena_printf(c->arena, "%s_%s_%s", prefix, function->s, window->text->s);
-}
-
-static uint32_t read_windows(struct mill__config *c, const struct mill__raw_aggregation *raw, struct window *windows)
-{
-    uint32_t count = 0;
-    if (raw->time_window.node == NULL) {
-        windows[0] = (struct window){NULL, 0};
-        return 1;
-    }
-    for (uint32_t i = 0; i < raw->time_window.count; i++) {
-        windows[count].text = &raw->time_window.at[i];
-        count += mill__parse_duration(c, windows[count].text->node, "time_window", false, &windows[count].us);
-    }
-    return count;
-}
-
-/* One aggregation of the file is functions x windows; false after a problem. */
-static bool resolve_aggregation(struct mill__config *c, const struct mill__raw_aggregation *raw,
-                                const struct scope *scope, const struct mill_timezone *zone, struct outputs *out)
-{
-    struct mill_aggregate_spec model = {.column = raw->column.s};
-    struct mill_expr_scope names = {scope->names, scope->count, zone};
-    struct window *windows = mill_arena_zarray(c->arena, struct window, raw->time_window.count + 1);
-    bool good = read_semantics(c, raw->semantics, &model);
-
-    if (raw->column.s == NULL) {
-        return false;
-    }
-    if (scope_find(scope, raw->column.s) == NULL) {
-        mill__problem(c, raw->column.node, "column '%s' is neither a field of the source nor a feature of the view%s",
-                      raw->column.s, scope_hint(c, scope, raw->column.s));
-        good = false;
-    }
-    if (raw->where.node != NULL && raw->where.s != NULL) {
-        enum mill_type type = MILL_BOOL;
-        model.where = mill_slice_of(raw->where.s);
-        good = mill__check_expression(c, &raw->where, &names, &type) && good;
-        if (type != MILL_BOOL) {
-            mill__problem(c, raw->where.node, "'where': expected a condition, found an expression of type %s",
-                          mill_type_name(type));
-            good = false;
-        }
-    }
-    uint32_t window_count = read_windows(c, raw, windows);
-    good = good && window_count == (raw->time_window.node == NULL ? 1 : raw->time_window.count);
-    for (uint32_t i = 0; i < raw->function.count; i++) {
-        if (!check_function(c, &raw->function.at[i])) {
-            good = false;
-            continue;
-        }
-        for (uint32_t k = 0; k < window_count; k++) {
-            add_aggregate(c, raw, &model, &raw->function.at[i], &windows[k], out);
-        }
-    }
-    return good;
-}
-
-/* ------------------------------------------------------------------------------------------------
  * The view
  * --------------------------------------------------------------------------------------------- */
-
-/* The name at the byte of an expression where its error is, if it is one that a later entry of the section defines. */
-static const char *find_later(struct mill__config *c, const struct mill__raw_feature *raws, uint32_t from,
-                              uint32_t count, size_t offset)
-{
-    const char *text = raws[from].expr.s;
-    size_t n = 0;
-    while (offset < strlen(text) && (isalnum((unsigned char)text[offset + n]) || text[offset + n] == '_')) {
-        n++;
-    }
-    const char *word = mill_arena_strndup(c->arena, text + (n == 0 ? 0 : offset), n);
-    for (uint32_t i = from; n > 0 && i < count; i++) {
-        if (raws[i].name.s != NULL && strcmp(raws[i].name.s, word) == 0) {
-            return word;
-        }
-    }
-    return NULL;
-}
-
-static bool check_feature(struct mill__config *c, const struct mill__raw_feature *raws, uint32_t index, uint32_t count,
-                          const struct mill_expr_scope *scope, enum mill_type *ret_type)
-{
-    const struct mill__text *text = &raws[index].expr;
-    struct mill_expr *expr;
-    struct mill_error err = {0};
-    unsigned line, col;
-
-    if (text->s == NULL) {
-        return false;
-    }
-    if (mill_expr_compile(mill_slice_of(text->s), scope, &expr, &err) == MILL_OK) {
-        *ret_type = mill_expr_type(expr);
-        mill_expr_free(expr);
-        return true;
-    }
-    size_t offset = err.col == 0 ? 0 : err.col - 1;
-    const char *later = find_later(c, raws, index, count, offset);
-    mill__node_position(c, text->node, offset, &line, &col);
-    if (later == NULL) {
-        mill__problem_at(c, line, col, "%s", err.msg);
-    } else if (strcmp(later, raws[index].name.s == NULL ? "" : raws[index].name.s) == 0) {
-        mill__problem_at(c, line, col, "'%s' refers to itself; expected fields and what is defined above it", later);
-    } else {
-        mill__problem_at(c, line, col, "'%s' is defined further down; expected fields and what is defined above",
-                         later);
-    }
-    return false;
-}
-
-/* Expressions see the fields of the source and everything that is defined above them. */
-static bool resolve_features(struct mill__config *c, const struct mill__sections *sections, struct scope *scope,
-                             const struct mill_timezone *zone, const struct mill_feature_spec **ret_specs)
-{
-    const struct mill__raw_feature *raws = sections->at;
-    struct mill_feature_spec *specs = mill_arena_zarray(c->arena, struct mill_feature_spec, sections->count);
-    bool good = true;
-    for (uint32_t i = 0; i < sections->count; i++) {
-        struct mill_expr_scope names = {scope->names, scope->count, zone};
-        enum mill_type type = MILL_FLOAT64;
-        bool known = check_feature(c, raws, i, sections->count, &names, &type);
-        good = known && good && raws[i].name.s != NULL;
-        specs[i].name = raws[i].name.s == NULL ? "" : raws[i].name.s;
-        specs[i].expr = mill_slice_of(raws[i].expr.s == NULL ? "" : raws[i].expr.s);
-        specs[i].line = raws[i].expr.node == NULL ? 0 : raws[i].expr.node->line;
-        specs[i].col = raws[i].expr.node == NULL ? 0 : raws[i].expr.node->col;
-        if (known || scope_find(scope, specs[i].name) == NULL) {
-            /* A name without a known type would be reported again wherever it is used; a number it mostly is. */
-            scope_add(c, scope, specs[i].name, type);
-        }
-    }
-    *ret_specs = specs;
-    return good;
-}
 
 uint32_t mill__view_output_count(const struct mill_view_config *view)
 {
@@ -473,7 +198,7 @@ static bool check_collisions(struct mill__config *c, const struct mill__raw_view
 /* What the tables and the checks above cannot see (which function takes which type, which hop suits which window) is
  * the compiler's to say. Gives the types of features and aggregates to the scope where derivations_left is set. */
 static bool compile_view(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_view_spec *spec,
-                         struct scope *scope)
+                         struct mill__scope *scope)
 {
     struct mill_view *view;
     struct mill_error err = {0};
@@ -487,7 +212,7 @@ static bool compile_view(struct mill__config *c, const struct mill__raw_view *ra
     }
     const struct mill_schema *schema = mill_view_schema(view);
     for (uint32_t i = 0; scope != NULL && i < mill_view_output_count(view); i++) {
-        scope_add(c, scope, mill_arena_strdup(c->arena, schema->fields[i].name), schema->fields[i].type);
+        mill__scope_add(c, scope, mill_arena_strdup(c->arena, schema->fields[i].name), schema->fields[i].type);
     }
     mill_view_free(view);
     return true;
@@ -523,23 +248,23 @@ static void resolve_columns(struct mill__config *c, const struct mill__raw_view 
                             const struct mill_source_config *source, struct mill_view_config *view)
 {
     struct mill_view_spec *spec = &view->spec;
-    struct scope scope = {0};
+    struct mill__scope scope = {0};
     uint32_t aggregate_count = count_aggregates(raw);
-    struct outputs out = {0};
+    struct mill__aggregates out = {0};
 
     if (aggregate_count + raw->features.count + raw->derivations.count > MILL__OUTPUTS_MAX) {
         mill__problem(c, raw->node, "a view has at most %d features", MILL__OUTPUTS_MAX);
         return;
     }
     for (uint32_t i = 0; i < source->spec.schema.field_count; i++) {
-        scope_add(c, &scope, source->spec.schema.fields[i].name, source->spec.schema.fields[i].type);
+        mill__scope_add(c, &scope, source->spec.schema.fields[i].name, source->spec.schema.fields[i].type);
     }
-    bool good = resolve_features(c, &raw->features, &scope, spec->zone, &spec->features);
+    bool good = mill__resolve_features(c, &raw->features, &scope, spec->zone, &spec->features);
     spec->feature_count = raw->features.count;
     out.at = mill_arena_zarray(c->arena, struct mill_aggregate_spec, aggregate_count);
     const struct mill__raw_aggregation *aggregations = raw->aggregations.at;
     for (uint32_t i = 0; i < raw->aggregations.count; i++) {
-        good = resolve_aggregation(c, &aggregations[i], &scope, spec->zone, &out) && good;
+        good = mill__resolve_aggregation(c, &aggregations[i], &scope, spec->zone, &out) && good;
     }
     spec->aggregates = out.at;
     spec->aggregate_count = out.count;
@@ -555,7 +280,7 @@ static void resolve_columns(struct mill__config *c, const struct mill__raw_view 
     if (!good || raw->derivations.count == 0) {
         return;
     }
-    good = resolve_features(c, &raw->derivations, &scope, spec->zone, &spec->derivations);
+    good = mill__resolve_features(c, &raw->derivations, &scope, spec->zone, &spec->derivations);
     spec->derivation_count = raw->derivations.count;
     if (good && check_collisions(c, raw, view)) {
         compile_view(c, raw, spec, NULL);

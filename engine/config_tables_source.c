@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys of sources and entities; see config_tables_internal.h. */
+#include "engine/config_tables_internal.h"
+
+static const char *const framing_words[] = {"bare", "confluent", "confluent_header", "single_object", NULL};
+static const char *const late_words[] = {"dead_letter", "drop", "apply", NULL};
+
+#define RAW struct mill__raw_schema_registry
+static const struct mill__option registry_options[] = {
+    {.key = "url",
+     .type = MILL__OPTION_STRING,
+     AT(RAW, url),
+     .flags = MILL__REQUIRED | MILL__HIDES_PASSWORD,
+     SINCE,
+     .help = "address of a Confluent-compatible schema registry",
+     .example = "http://127.0.0.1:8081"},
+    {.key = "username",
+     .type = MILL__OPTION_STRING,
+     AT(RAW, username),
+     SINCE,
+     .help = "user of HTTP basic authentication",
+     .example = "tidemill"},
+    {.key = "password",
+     .type = MILL__OPTION_STRING,
+     AT(RAW, password),
+     .flags = MILL__SECRET,
+     SINCE,
+     .help = "its password; better in password_file",
+     .example = "${REGISTRY_PASSWORD}"},
+    {.key = "password_file",
+     .type = MILL__OPTION_PATH,
+     AT(RAW, password_file),
+     SINCE,
+     .help = "file that holds the password",
+     .example = "/run/secrets/registry"},
+    {.key = "cache_dir",
+     .type = MILL__OPTION_PATH,
+     AT(RAW, cache_dir),
+     SINCE,
+     .help = "directory in which fetched schemas are kept, so that a restart needs no registry",
+     .example = "cache/schemas"},
+};
+#undef RAW
+static const struct mill__table registry_table =
+    TABLE("schema_registry", struct mill__raw_schema_registry, registry_options);
+
+#define RAW struct mill__raw_json
+static const struct mill__option json_options[] = {
+    {.key = "fields",
+     .type = MILL__OPTION_ANY,
+     AT(RAW, fields),
+     SINCE,
+     .expected = "a mapping of field names to types",
+     .help = "the fields to read and their types: bool, int64, float64, string, timestamp (RFC 3339 text), "
+             "timestamp_seconds, timestamp_millis, timestamp_micros",
+     .example = "{user_id: string, amount: float64}"},
+    {.key = "schema_file",
+     .type = MILL__OPTION_PATH,
+     AT(RAW, schema_file),
+     SINCE,
+     .help = "instead of fields: an Avro schema whose fields name the columns",
+     .example = "schemas/event.avsc"},
+};
+#undef RAW
+const struct mill__table mill__json_table = TABLE("json", struct mill__raw_json, json_options);
+
+#define RAW struct mill__raw_avro
+static const struct mill__option avro_options[] = {
+    {.key = "schema_file",
+     .type = MILL__OPTION_PATH,
+     AT(RAW, schema_file),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "the Avro schema that the source is read as",
+     .example = "schemas/departure.avsc"},
+    {.key = "framing",
+     .type = MILL__OPTION_WORD,
+     AT(RAW, framing),
+     .fallback = "bare",
+     .words = framing_words,
+     SINCE,
+     .help = "how a record names its schema: not at all, by Confluent's prefix, by Confluent's header, or as an Avro "
+             "single object"},
+    {.key = "known_schemas",
+     .type = MILL__OPTION_STRINGS,
+     AT(RAW, known_schemas),
+     SINCE,
+     .help = "files of further writer schemas, for single_object framing",
+     .example = "[schemas/departure_v1.avsc]"},
+    {.key = "schema_registry",
+     .type = MILL__OPTION_SECTION,
+     AT(RAW, schema_registry),
+     .table = &registry_table,
+     SINCE,
+     .help = "where writer schemas are fetched, for the confluent framings"},
+};
+#undef RAW
+const struct mill__table mill__avro_table = TABLE("avro", struct mill__raw_avro, avro_options);
+
+/* The two mappings that message_format takes, for the reference. */
+static const struct mill__option format_options[] = {
+    {.key = "json", .type = MILL__OPTION_SECTION, .table = &mill__json_table, SINCE, .help = "JSON objects"},
+    {.key = "avro", .type = MILL__OPTION_SECTION, .table = &mill__avro_table, SINCE, .help = "Avro records"},
+};
+static const struct mill__table format_table = {"message_format", 0, format_options, COUNT(format_options)};
+
+#define RAW struct mill__raw_validate
+static const struct mill__option validate_options[] = {
+    {.key = "required",
+     .type = MILL__OPTION_STRINGS,
+     AT(RAW, required),
+     SINCE,
+     .help = "fields that must not be null; such a record goes to the dead letters",
+     .example = "[user_id, amount]"},
+    {.key = "ranges",
+     .type = MILL__OPTION_ANY,
+     AT(RAW, ranges),
+     SINCE,
+     .expected = "a mapping of fields to [min, max]",
+     .help = "smallest and largest value of numbers",
+     .example = "{distance: [0, 20000]}"},
+    {.key = "allowed_values",
+     .type = MILL__OPTION_ANY,
+     AT(RAW, allowed_values),
+     SINCE,
+     .expected = "a mapping of fields to lists of texts",
+     .help = "the only values that a string field may have",
+     .example = "{origin: [JFK, LGA, EWR]}"},
+    {.key = "max_null_fraction",
+     .type = MILL__OPTION_NUMBER,
+     AT(RAW, max_null_fraction),
+     .fallback = "1",
+     .max = 1,
+     SINCE,
+     .help = "share of nulls in a field above which a window of events is reported; 1 never"},
+    {.key = "null_window",
+     .type = MILL__OPTION_DURATION,
+     AT(RAW, null_window_us),
+     .fallback = "1h",
+     .min = 1,
+     SINCE,
+     .help = "event-time length of that window"},
+    {.key = "allow_non_finite",
+     .type = MILL__OPTION_BOOL,
+     AT(RAW, allow_non_finite),
+     .fallback = "false",
+     SINCE,
+     .help = "whether NaN and infinities are values; else they go to the dead letters"},
+    {.key = "max_record_size",
+     .type = MILL__OPTION_SIZE,
+     AT(RAW, max_record_size),
+     .fallback = "1MiB",
+     .min = 1,
+     .max = 1 << 30,
+     SINCE,
+     .help = "larger records go to the dead letters undecoded"},
+};
+#undef RAW
+static const struct mill__table validate_table = TABLE("validate", struct mill__raw_validate, validate_options);
+
+#define RAW struct mill__raw_source
+static const struct mill__option source_options[] = {
+    {.key = "name",
+     .type = MILL__OPTION_LABEL,
+     AT(RAW, name),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "what views and models call it",
+     .example = "departures"},
+    {.key = "topic",
+     .type = MILL__OPTION_LABEL,
+     AT(RAW, topic),
+     .shown_fallback = "<project>.<name>",
+     SINCE,
+     .help = "Kafka topic",
+     .example = "flights.departures"},
+    {.key = "key",
+     .type = MILL__OPTION_STRINGS,
+     AT(RAW, key),
+     SINCE,
+     .help = "field or fields by whose value the topic is partitioned; a view on another key reads through a re-keyed "
+             "topic of the engine",
+     .example = "tailnum"},
+    {.key = "message_format",
+     .type = MILL__OPTION_ANY,
+     AT(RAW, message_format),
+     .table = &format_table,
+     SINCE,
+     .expected = "json, avro, {json: {...}} or {avro: {...}}",
+     .shown_fallback = "json",
+     .help = "how a record is written",
+     .example = "{avro: {schema_file: schemas/departure.avsc}}"},
+    {.key = "fields",
+     .type = MILL__OPTION_ANY,
+     AT(RAW, fields),
+     SINCE,
+     .expected = "a mapping of field names to types",
+     .help = "short for message_format: {json: {fields: ...}}",
+     .example = "{user_id: string, amount: float64}"},
+    {.key = "timestamp_field",
+     .type = MILL__OPTION_STRING,
+     AT(RAW, timestamp_field),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "field that holds the event time",
+     .example = "dep_time"},
+    {.key = "allowed_lateness",
+     .type = MILL__OPTION_DURATION,
+     AT(RAW, allowed_lateness_us),
+     .fallback = "0s",
+     SINCE,
+     .help = "how far an event may be behind the newest one of its partition"},
+    {.key = "late_events",
+     .type = MILL__OPTION_WORD,
+     AT(RAW, late_events),
+     .fallback = "dead_letter",
+     .words = late_words,
+     SINCE,
+     .help = "what becomes of events that are later than that"},
+    {.key = "max_idle",
+     .type = MILL__OPTION_DURATION,
+     AT(RAW, max_idle_us),
+     .fallback = "50ms",
+     SINCE,
+     .help = "how long the merge of several inputs waits for this one once it is at its end"},
+    {.key = "validate",
+     .type = MILL__OPTION_SECTION,
+     AT(RAW, validate),
+     .table = &validate_table,
+     SINCE,
+     .help = "rules for records"},
+};
+#undef RAW
+const struct mill__table mill__source_table = TABLE("source", struct mill__raw_source, source_options);
+
+#define RAW struct mill__raw_entity
+static const struct mill__option entity_options[] = {
+    {.key = "name",
+     .type = MILL__OPTION_NAME,
+     AT(RAW, name),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "what views call it",
+     .example = "aircraft"},
+    {.key = "join_keys",
+     .type = MILL__OPTION_STRINGS,
+     AT(RAW, join_keys),
+     .shown_fallback = "[<name>]",
+     SINCE,
+     .help = "fields of the sources that name one entity",
+     .example = "[tailnum]"},
+    {.key = "value_type",
+     .type = MILL__OPTION_STRINGS,
+     AT(RAW, value_type),
+     .fallback = "STRING",
+     SINCE,
+     .help = "STRING or INT64: type of the join keys, or a list with one for each"},
+};
+#undef RAW
+const struct mill__table mill__entity_table = TABLE("entity", struct mill__raw_entity, entity_options);
