@@ -72,7 +72,7 @@ struct feed {
     int64_t event_time_us;
     bool ready, ended;
     uint64_t sent, wrong;
-    char first_wrong[256];
+    char first_wrong[512];
 };
 
 struct replay {
@@ -84,7 +84,7 @@ struct replay {
     struct mill_pace pace;
     struct mill_pace_topic *topics;
     uint64_t sent, undelivered;
-    char why_undelivered[256];
+    char why_undelivered[512];
 };
 
 static int find_source(const struct mill_project *project, struct mill_slice name,
