@@ -249,7 +249,7 @@ int mill_kv_write(struct mill_kv *kv, struct mill_kv_batch *batch, struct mill_e
 int mill_kv_resume(struct mill_kv *kv, struct mill_error *err) MILL_MUST_CHECK;
 
 /* ------------------------------------------------------------------------------------------------
- * Online store (Redis)
+ * Online store (Redis; docs/redis.md has both layouts byte by byte)
  * --------------------------------------------------------------------------------------------- */
 
 enum mill_online_layout { MILL_ONLINE_PACKED, MILL_ONLINE_FEAST };
@@ -272,27 +272,39 @@ struct mill_online_view {
     int64_t ttl_us; /* 0: no expiry */
 };
 
-/* One connection, one thread. Opening does not connect. */
+/* One connection, one thread. Opening does not connect. MILL_ECONFIG: the connection string, or names that the feast
+ * layout cannot hold side by side. */
 struct mill_online;
 int mill_online_open(const struct mill_online_options *options, const struct mill_online_view *views,
                      uint32_t view_count, struct mill_online **ret_online, struct mill_error *err) MILL_MUST_CHECK;
 void mill_online_close(struct mill_online *online);
 /* Takes the fencing token of a partition (of state key space `partition`): writes of an earlier owner are refused from
- * now on. Connects. Rows at or below the offset that an earlier owner wrote are compared on the server (newest event
- * time, then offset wins). */
+ * now on. Connects, and waits until everything queued before is acknowledged. Rows at or below the offset that an
+ * earlier owner wrote are compared on the server (newest event time, then offset wins). */
 int mill_online_claim(struct mill_online *online, int32_t partition, struct mill_error *err) MILL_MUST_CHECK;
-/* Queues the row (columns first_column... of batch) of an entity; bytes are copied. newest rows of an entity only. */
+/* Queues the row (columns first_column... of batch) of an entity; bytes are copied. newest rows of an entity only. The
+ * partition must have been claimed; rows of a partition that was fenced since are dropped. */
 void mill_online_put(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
                      const struct mill_batch *batch, uint32_t row, uint32_t first_column);
 /* Sends what is queued and reads what has been answered without waiting (wait false), or until all is acknowledged.
  * MILL_EUNAVAIL: the connection failed; everything unacknowledged is kept and sent again by the next call (reconnects
- * with backoff inside). MILL_EDATA with "fenced": another owner has the partition. */
+ * with backoff inside; a waiting call gives up when nothing has moved for timeout_ms). MILL_EDATA with "fenced":
+ * another owner has the partition; told once. Other codes: the server refuses what we ask of it; its text is in the
+ * message. */
 int mill_online_sync(struct mill_online *online, bool wait, struct mill_error *err) MILL_MUST_CHECK;
 uint64_t mill_online_pending_bytes(const struct mill_online *online);
+/* The partitions that mill_online_sync found fenced: true and one of them, each once per claim. */
+bool mill_online_fenced(struct mill_online *online, int32_t *ret_partition);
+/* True, once each, for a partition whose rows Redis does not have: it knew nothing of the partition at the claim (as at
+ * the very first start), or has forgotten calls that it had acknowledged (a restart without or with an older file,
+ * FLUSHALL, a replica that was behind). The caller puts the rows of its state again. */
+bool mill_online_lost(struct mill_online *online, int32_t *ret_partition);
 
-/* Reads one entity's row: 1 and *ret_row (memory from arena), 0 where there is none or it is expired. */
+/* Reads one entity's row: 1 and *ret_row (memory from arena), 0 where there is none or Redis has expired it. What is
+ * queued goes out first. Redis expires by the clock, ttl after the write at the earliest; a reader with an instant of
+ * its own compares event_time_us + ttl with that. */
 struct mill_online_row {
-    int64_t event_time_us, offset; /* offset -1 in the feast layout */
+    int64_t event_time_us, offset; /* offset -1 and partition -1 in the feast layout */
     int32_t partition;
     const struct mill_column *values; /* row 0 of feature_count columns */
 };
