@@ -21,7 +21,7 @@ void mill__entity_init(const struct mill_view_table *table, struct mill__entity 
         const struct mill__span *span = &view->spans[s];
         char *states = mill__entity_states(table, e) + span->state_offset;
         mill__entity_spans(table, e)[s] =
-            (struct mill__span_state){.first_key = INT64_MAX, .oldest_key = INT64_MAX, .back_min_key = INT64_MAX};
+            (struct mill__span_state){.first_key = INT64_MAX, .oldest_us = INT64_MAX, .back_min_us = INT64_MAX};
         for (uint32_t m = 0; m < span->member_count; m++) {
             const struct mill__member *member = &span->members[m];
             member->accumulator->init(states + member->run_offset);
@@ -143,21 +143,6 @@ static char *pane_of(struct mill_view_table *table, const struct mill__pane_set 
     return pane;
 }
 
-/* The smallest key that any window of the set can see at the watermark. */
-static int64_t first_key_of_set(const struct mill_view_table *table, uint32_t set)
-{
-    int64_t first = INT64_MAX;
-
-    for (uint32_t s = 0; s < table->view->span_count; s++) {
-        const struct mill__span *span = &table->view->spans[s];
-        if (span->pane_set == set) {
-            int64_t key = mill__window_first(&span->window, table->watermark_us);
-            first = key < first ? key : first;
-        }
-    }
-    return first;
-}
-
 static void add_to_panes(struct mill_view_table *table, struct mill__entity *e, const void *record)
 {
     const struct mill_view *view = table->view;
@@ -165,7 +150,7 @@ static void add_to_panes(struct mill_view_table *table, struct mill__entity *e, 
     for (uint32_t i = 0; i < view->pane_set_count; i++) {
         const struct mill__pane_set *set = &view->pane_sets[i];
         int64_t key = mill__hop_key(set->hop_us, mill__record_time(record));
-        if (key < first_key_of_set(table, i)) {
+        if (key < table->set_first[i]) {
             continue;
         }
         char *pane = NULL;
@@ -185,7 +170,7 @@ static void advance_to_watermark(struct mill_view_table *table, struct mill__ent
 {
     for (uint32_t s = 0; s < table->view->span_count; s++) {
         const struct mill__span_state *state = &mill__entity_spans(table, e)[s];
-        int64_t first = mill__span_first_key(table, e, s, table->watermark_us);
+        int64_t first = mill__span_clip(table, e, s, table->span_first[s]);
         if (state->first_key < first) {
             mill__span_advance(table, e, s, first);
         }
@@ -212,7 +197,7 @@ static void trim_panes(struct mill_view_table *table, struct mill__entity *e)
     for (uint32_t i = 0; i < table->view->pane_set_count; i++) {
         const struct mill__pane_set *set = &table->view->pane_sets[i];
         struct mill__ring *panes = &mill__entity_panes(table, e)[i];
-        int64_t first = first_key_of_set(table, i);
+        int64_t first = table->set_first[i];
         while (panes->count > 0 && mill__pane_key(mill__ring_at(panes, 0, set->pane_size)) < first) {
             clear_cells(set, mill__ring_at(panes, 0, set->pane_size));
             mill__ring_drop_front(panes);

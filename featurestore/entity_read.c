@@ -5,20 +5,22 @@
  */
 #include "featurestore/table_internal.h"
 
-/* What a reading may see: events up to last_us, and, where `before` is given, only those in front of it. */
+/* What a reading may see: elements with first_key <= key and time <= last_us, and, where `before` is given, only
+ * events in front of it. */
 struct bound {
     int64_t first_key, last_us;
     const struct mill__order *before;
 };
 
-int64_t mill__span_first_key(const struct mill_view_table *table, const struct mill__entity *e, uint32_t span,
-                             int64_t t)
+void mill__table_set_time(struct mill_view_table *table, int64_t t)
 {
-    const struct mill__span *s = &table->view->spans[span];
-    /* What lies before the windows of the watermark may be gone, so it must not show while it is still there. */
-    int64_t first = mill__window_first(&s->window, t > table->watermark_us ? t : table->watermark_us);
-
-    return s->pane_set == MILL__NONE && first < e->raw_floor_us ? e->raw_floor_us : first;
+    for (uint32_t i = 0; i < table->view->span_count; i++) {
+        const struct mill__window *window = &table->view->spans[i].window;
+        int64_t first = mill__window_first(window, t);
+        /* What lies before the windows of the watermark may be gone, so it must not show while it is still there. */
+        table->as_of[i].first_key = first > table->span_first[i] ? first : table->span_first[i];
+        table->as_of[i].last_us = mill__window_last(window, t);
+    }
 }
 
 void mill__column_write(struct mill_column *column, uint32_t row, bool has_value, mill__value value)
@@ -66,7 +68,7 @@ static const void *merge_stacks(struct mill_view_table *table, struct mill__enti
         return back;
     }
     const char *front = states + span->run_size + member->front_offset;
-    if (state->back_min_key == INT64_MAX) {
+    if (state->back_min_us == INT64_MAX) {
         return front;
     }
     member->accumulator->init(table->scratch);
@@ -145,8 +147,8 @@ void mill__entity_read(struct mill_view_table *table, struct mill__entity *e, st
             continue;
         }
         struct bound bound = {
-            .first_key = mill__span_first_key(table, e, r->span, at->time_us),
-            .last_us = mill__window_last(&table->view->spans[r->span].window, at->time_us),
+            .first_key = mill__span_clip(table, e, r->span, table->as_of[r->span].first_key),
+            .last_us = table->as_of[r->span].last_us,
             .before = phase == MILL__BEFORE_EVENT ? at : NULL,
         };
         bool is_running = e->newest.time_us <= bound.last_us &&

@@ -75,8 +75,8 @@ static void change_by_event(const struct walk *w, const void *record, bool add)
     }
 }
 
-/* Adds or takes back all elements with from <= key < to (to INT64_MAX: no end). Returns the smallest key from `to` on,
- * or INT64_MAX. */
+/* Adds or takes back all elements with from <= key < to (to INT64_MAX: no end). Returns the smallest time or pane key
+ * from `to` on, or INT64_MAX. */
 static int64_t change_range(const struct walk *w, int64_t from, int64_t to, bool add)
 {
     int64_t next = INT64_MAX;
@@ -93,12 +93,12 @@ static int64_t change_range(const struct walk *w, int64_t from, int64_t to, bool
         }
     }
     for (uint32_t i = event_lower_bound(w, from); i < w->e->events.count; i++) {
-        int64_t key = event_key(w, i);
-        if (key >= to) {
-            next = key < next ? key : next;
+        const void *record = mill__event_at(w->table, w->e, i);
+        if (mill__record_time(record) >= to) {
+            next = mill__record_time(record) < next ? mill__record_time(record) : next;
             break;
         }
-        change_by_event(w, mill__event_at(w->table, w->e, i), add);
+        change_by_event(w, record, add);
     }
     return next;
 }
@@ -232,7 +232,7 @@ static void clear_stacks(const struct walk *w, struct mill__span_state *state)
     }
     reset_states(w, IN_FRONT, NULL);
     reset_states(w, IN_BACK, NULL);
-    state->back_min_key = INT64_MAX;
+    state->back_min_us = INT64_MAX;
 }
 
 static void rebuild_stacks(const struct walk *w, struct mill__span_state *state, int64_t first_key)
@@ -261,7 +261,7 @@ static void rebuild_stacks(const struct walk *w, struct mill__span_state *state,
 
 static void advance_stacks(const struct walk *w, struct mill__span_state *state, int64_t first_key)
 {
-    if (state->back_min_key < first_key) {
+    if (state->back_min_us < first_key) {
         rebuild_stacks(w, state, first_key);
         return;
     }
@@ -301,7 +301,7 @@ void mill__span_reset(struct mill_view_table *table, struct mill__entity *e, uin
     clear_stacks(&w, state);
     reset_sums(&w);
     state->first_key = INT64_MAX;
-    state->oldest_key = INT64_MAX;
+    state->oldest_us = INT64_MAX;
 }
 
 static void rebuild(const struct walk *w, struct mill__span_state *state, int64_t first_key)
@@ -311,7 +311,7 @@ static void rebuild(const struct walk *w, struct mill__span_state *state, int64_
     if (w->span->front_size > 0) {
         rebuild_stacks(w, state, first_key);
     }
-    state->oldest_key = first_key; /* a lower bound will do; the next advance finds out */
+    state->oldest_us = first_key; /* a lower bound will do; the next advance finds out */
 }
 
 void mill__span_advance(struct mill_view_table *table, struct mill__entity *e, uint32_t span, int64_t first_key)
@@ -321,7 +321,7 @@ void mill__span_advance(struct mill_view_table *table, struct mill__entity *e, u
     if (first_key == state->first_key) {
         return;
     }
-    if (state->first_key <= first_key && state->oldest_key >= first_key) {
+    if (state->first_key <= first_key && state->oldest_us >= first_key) {
         state->first_key = first_key; /* nothing leaves */
         return;
     }
@@ -329,7 +329,7 @@ void mill__span_advance(struct mill_view_table *table, struct mill__entity *e, u
     if (first_key < state->first_key) {
         rebuild(&w, state, first_key);
     } else {
-        state->oldest_key = change_range(&w, state->first_key, first_key, false);
+        state->oldest_us = change_range(&w, state->first_key, first_key, false);
         if (w.span->front_size > 0) {
             advance_stacks(&w, state, first_key);
         }
@@ -341,9 +341,9 @@ void mill__span_add(struct mill_view_table *table, struct mill__entity *e, uint3
 {
     struct mill__span_state *state = &mill__entity_spans(table, e)[span];
     struct walk w = {.table = table, .e = e, .span = &table->view->spans[span]};
-    int64_t key = mill__hop_key(w.span->window.hop_us, mill__record_time(record));
+    int64_t time_us = mill__record_time(record);
 
-    if (state->first_key == INT64_MAX || key < state->first_key) {
+    if (state->first_key == INT64_MAX || time_us < state->first_key) {
         return;
     }
     if (w.span->has_sums) {
@@ -351,7 +351,7 @@ void mill__span_add(struct mill_view_table *table, struct mill__entity *e, uint3
     }
     if (w.span->front_size > 0) {
         add_event_to_stack(&w, IN_BACK, NULL, record);
-        state->back_min_key = key < state->back_min_key ? key : state->back_min_key;
+        state->back_min_us = time_us < state->back_min_us ? time_us : state->back_min_us;
     }
-    state->oldest_key = key < state->oldest_key ? key : state->oldest_key;
+    state->oldest_us = time_us < state->oldest_us ? time_us : state->oldest_us;
 }

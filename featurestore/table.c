@@ -32,6 +32,24 @@ static uint32_t scratch_size(const struct mill_view *view)
     return size;
 }
 
+static void set_watermark(struct mill_view_table *table, int64_t watermark_us)
+{
+    const struct mill_view *view = table->view;
+
+    table->watermark_us = watermark_us;
+    for (uint32_t i = 0; i < view->pane_set_count; i++) {
+        table->set_first[i] = INT64_MAX;
+    }
+    for (uint32_t s = 0; s < view->span_count; s++) {
+        int64_t first = mill__window_first(&view->spans[s].window, watermark_us);
+        uint32_t set = view->spans[s].pane_set;
+        table->span_first[s] = first;
+        if (set != MILL__NONE && first < table->set_first[set]) {
+            table->set_first[set] = first;
+        }
+    }
+}
+
 int mill_view_table_open(const struct mill_view *view, const struct mill_view_table_options *options,
                          struct mill_view_table **ret_table, struct mill_error *err)
 {
@@ -40,11 +58,14 @@ int mill_view_table_open(const struct mill_view *view, const struct mill_view_ta
     mill_assert(options->entities_max > 0 && options->entities_max <= UINT32_MAX / 8);
     table->view = view;
     table->options = *options;
-    table->watermark_us = INT64_MIN;
     table->flush_epoch = 1;
     lay_out_entity(table);
     table->record = mill_malloc(view->record_size);
     table->scratch = mill_malloc(scratch_size(view));
+    table->span_first = mill_calloc(view->span_count, sizeof(int64_t));
+    table->set_first = mill_calloc(view->pane_set_count, sizeof(int64_t));
+    table->as_of = mill_calloc(view->span_count, sizeof(struct mill__as_of));
+    set_watermark(table, INT64_MIN);
     mill_arena_init(&table->slots, 0);
     mill__map_init(table);
     int rc = mill__table_look_for_cold(table, err);
@@ -68,13 +89,16 @@ void mill_view_table_close(struct mill_view_table *table)
     free(table->dirty);
     free(table->record);
     free(table->scratch);
+    free(table->span_first);
+    free(table->set_first);
+    free(table->as_of);
     free(table);
 }
 
 void mill_view_table_advance(struct mill_view_table *table, int64_t watermark_us)
 {
     if (watermark_us > table->watermark_us) {
-        table->watermark_us = watermark_us;
+        set_watermark(table, watermark_us);
     }
 }
 
@@ -135,11 +159,10 @@ static void note_newest(struct mill__entity *e, const struct mill_view_rows *row
     e->newest_row = row;
 }
 
-/* While memory for the next rows is on its way, this one is worked on. */
-static void advance_spans(struct mill_view_table *table, struct mill__entity *e, int64_t t)
+static void advance_spans(struct mill_view_table *table, struct mill__entity *e)
 {
     for (uint32_t s = 0; s < table->view->span_count; s++) {
-        mill__span_advance(table, e, s, mill__span_first_key(table, e, s, t));
+        mill__span_advance(table, e, s, mill__span_clip(table, e, s, table->as_of[s].first_key));
     }
 }
 
@@ -150,6 +173,7 @@ int mill_view_fold(struct mill_view_table *table, struct mill_view_rows *rows, u
     struct mill__entity *e;
 
     mill_assert(rows->view == table->view && !rows->lookup && row < rows->batch->row_count);
+    mill__map_prefetch(table, rows, row);
     if (key.n == 0) {
         mill__write_empty(table, rows, row);
         *ret_result = (struct mill_fold_result){.newest = false, .superseded_row = UINT32_MAX};
@@ -164,9 +188,10 @@ int mill_view_fold(struct mill_view_table *table, struct mill_view_rows *rows, u
     bool is_newest = mill__order_compare(&order, &e->newest) > 0;
 
     make_record(table, rows, row, &order);
+    mill__table_set_time(table, order.time_us);
     mill__entity_close_events(table, e);
     if (is_newest) {
-        advance_spans(table, e, order.time_us);
+        advance_spans(table, e);
     }
     mill__entity_read(table, e, rows, row, &order, MILL__BEFORE_EVENT);
     mill__entity_insert(table, e, table->record);
@@ -204,6 +229,7 @@ int mill_view_lookup(struct mill_view_table *table, struct mill_view_rows *rows,
     struct mill__order at = {.time_us = rows->batch->event_time_us[row], .offset = INT64_MAX, .partition = INT32_MAX};
 
     mill_assert(rows->view == table->view && rows->lookup && row < rows->batch->row_count);
+    mill__map_prefetch(table, rows, row);
     if (key.n > 0) {
         MILL_TRY(mill__table_find(table, key, rows->hashes[row], &e, err));
     }
@@ -219,6 +245,7 @@ int mill_view_lookup(struct mill_view_table *table, struct mill_view_rows *rows,
     if (record == NULL) {
         mill__write_empty(table, rows, row);
     } else {
+        mill__table_set_time(table, at.time_us);
         mill__entity_read(table, e, rows, row, &at, MILL__LOOKUP);
     }
     return MILL_OK;

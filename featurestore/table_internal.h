@@ -29,10 +29,12 @@ enum { MILL__KEY_INLINE = 24 };
 
 /* A span's running window holds all elements with key >= first_key. first_key = INT64_MAX: not built. For members that
  * cannot subtract it is kept as two stacks: `fronts` has, by ascending key k, the merge of all elements with keys from
- * k that were there when it was built; the running states have what was added since, none of it below back_min_key. */
+ * k that were there when it was built; the running states have what was added since. As first keys are multiples of the
+ * hop, an event's time compares with them as its key does. */
 struct mill__span_state {
-    int64_t first_key, oldest_key; /* no element of the running window has a key below oldest_key */
-    int64_t back_min_key;
+    int64_t first_key;
+    int64_t oldest_us;   /* no element of the running window has a time or pane key below it */
+    int64_t back_min_us; /* the oldest that was added since the stacks were built; INT64_MAX: nothing was */
     struct mill__ring fronts;
 };
 
@@ -64,16 +66,24 @@ struct mill__map_entry {
     uint32_t slot; /* 0: empty; else slot + 1 */
 };
 
+/* What a span may see as of a time. */
+struct mill__as_of {
+    int64_t first_key, last_us;
+};
+
 struct mill_view_table {
     const struct mill_view *view;
     struct mill_view_table_options options;
     int64_t watermark_us;
+    int64_t *span_first;       /* per span: first key at the watermark */
+    int64_t *set_first;        /* per pane set: the smallest of its spans */
+    struct mill__as_of *as_of; /* per span: of the row at hand */
     struct mill__pool pool;
 
     struct mill__map_entry *map;
     uint32_t map_mask, entity_count;
     struct mill_arena slots;
-    char **chunks; /* of the arena */
+    char **chunks;                               /* of the arena */
     uint32_t chunk_count, slot_count, free_slot; /* free_slot: slot + 1 */
     uint32_t entity_size, panes_offset, spans_offset, states_offset;
 
@@ -172,6 +182,8 @@ struct mill__entity *mill__map_find(const struct mill_view_table *table, struct 
 /* A new empty entity; the key must not be there. */
 struct mill__entity *mill__map_add(struct mill_view_table *table, struct mill_slice key, uint64_t hash);
 void mill__map_remove(struct mill_view_table *table, struct mill__entity *e);
+/* Asks for the memory that the rows after this one will touch. */
+void mill__map_prefetch(const struct mill_view_table *table, const struct mill_view_rows *rows, uint32_t row);
 
 /* ---- entity_events.c ---- */
 
@@ -204,14 +216,20 @@ enum mill__phase {
     MILL__AFTER_EVENT,
     MILL__LOOKUP, /* all readings */
 };
-/* Writes the readings of that phase, as of `at`, to the batch. */
+/* Writes the readings of that phase, as of `at` (the time that was set), to the batch. */
 void mill__entity_read(struct mill_view_table *table, struct mill__entity *e, struct mill_view_rows *rows, uint32_t row,
                        const struct mill__order *at, enum mill__phase phase);
 /* What an unknown entity has: nulls, and 0 where an empty window is not null. */
 void mill__write_empty(struct mill_view_table *table, struct mill_view_rows *rows, uint32_t row);
-/* The smallest key that a span may see as of t. */
-int64_t mill__span_first_key(const struct mill_view_table *table, const struct mill__entity *e, uint32_t span,
-                             int64_t t);
+/* Fills table->as_of, by which mill__entity_read goes. */
+void mill__table_set_time(struct mill_view_table *table, int64_t t);
+/* The smallest key that a span of the entity may see, of those from first_key on. */
+static inline int64_t mill__span_clip(const struct mill_view_table *table, const struct mill__entity *e, uint32_t span,
+                                      int64_t first_key)
+{
+    bool is_raw = table->view->spans[span].pane_set == MILL__NONE;
+    return is_raw && first_key < e->raw_floor_us ? e->raw_floor_us : first_key;
+}
 void mill__column_write(struct mill_column *column, uint32_t row, bool has_value, mill__value value);
 
 /* ---- table_codec.c ---- */

@@ -8,6 +8,7 @@
 #include "featurestore/table_internal.h"
 
 enum { MAP_CAPACITY_MIN = 64, ENTITY_ALIGN = 64 };
+enum { AHEAD_BUCKET = 12, AHEAD_ENTITY = 8, AHEAD_RINGS = 4, PREFETCHED_MAX = 1024 };
 
 void mill__map_init(struct mill_view_table *table)
 {
@@ -105,6 +106,69 @@ static void set_key(struct mill_view_table *table, struct mill__entity *e, struc
         p = e->key.block = mill__pool_take(&table->pool, key.n, &n);
     }
     memcpy(p, key.p, key.n);
+}
+
+/* The entity that a hash most likely means: tags decide, keys are not compared. */
+static struct mill__entity *guess(const struct mill_view_table *table, uint64_t hash)
+{
+    uint32_t tag = (uint32_t)(hash >> 32);
+
+    for (uint32_t i = (uint32_t)hash & table->map_mask; table->map[i].slot != 0; i = (i + 1) & table->map_mask) {
+        if (table->map[i].tag == tag) {
+            return mill__entity_at(table, table->map[i].slot - 1);
+        }
+    }
+    return NULL;
+}
+
+static void prefetch_entity(const struct mill_view_table *table, const struct mill__entity *e)
+{
+    for (uint32_t offset = 0; offset < table->entity_size && offset < PREFETCHED_MAX; offset += 64) {
+        __builtin_prefetch((const char *)e + offset, 1);
+    }
+}
+
+/* The ends of its rings: where events and panes come and go. */
+static void prefetch_rings(const struct mill_view_table *table, struct mill__entity *e)
+{
+    const struct mill_view *view = table->view;
+
+    if (e->events.count > 0) {
+        __builtin_prefetch(mill__ring_at(&e->events, e->closed_count > 0 ? e->closed_count - 1 : 0, view->record_size));
+        __builtin_prefetch(mill__ring_at(&e->events, e->events.count - 1, view->record_size));
+    }
+    for (uint32_t i = 0; i < view->pane_set_count; i++) {
+        const struct mill__ring *panes = &mill__entity_panes(table, e)[i];
+        if (panes->count > 0) {
+            __builtin_prefetch(mill__ring_at(panes, 0, view->pane_sets[i].pane_size), 1);
+            __builtin_prefetch(mill__ring_at(panes, panes->count - 1, view->pane_sets[i].pane_size), 1);
+            __builtin_prefetch(mill__ring_at(panes, panes->count, view->pane_sets[i].pane_size), 1);
+        }
+    }
+    for (uint32_t s = 0; s < view->span_count; s++) {
+        const struct mill__ring *fronts = &mill__entity_spans(table, e)[s].fronts;
+        if (fronts->count > 0) {
+            __builtin_prefetch(fronts->data + (size_t)fronts->first * (sizeof(int64_t) + view->spans[s].front_size));
+        }
+    }
+}
+
+/* State of random entities is far away, and each step of the way to it (bucket, entity, rings) must have arrived before
+ * the next can be asked for: so rows further ahead are further back on that way. */
+void mill__map_prefetch(const struct mill_view_table *table, const struct mill_view_rows *rows, uint32_t row)
+{
+    uint32_t count = rows->batch->row_count;
+    struct mill__entity *e;
+
+    if (row + AHEAD_BUCKET < count) {
+        __builtin_prefetch(&table->map[(uint32_t)rows->hashes[row + AHEAD_BUCKET] & table->map_mask]);
+    }
+    if (row + AHEAD_ENTITY < count && (e = guess(table, rows->hashes[row + AHEAD_ENTITY])) != NULL) {
+        prefetch_entity(table, e);
+    }
+    if (row + AHEAD_RINGS < count && (e = guess(table, rows->hashes[row + AHEAD_RINGS])) != NULL) {
+        prefetch_rings(table, e);
+    }
 }
 
 struct mill__entity *mill__map_add(struct mill_view_table *table, struct mill_slice key, uint64_t hash)
