@@ -9,9 +9,9 @@
 #include "engine/encode_internal.h"
 
 /* CRC-64-AVRO of the canonical forms of the three schemas; a test compares them with the files. */
-#define MILL__AVRO_SCORE_FINGERPRINT       UINT64_C(0)
-#define MILL__AVRO_ROW_FINGERPRINT         UINT64_C(0)
-#define MILL__AVRO_DEAD_LETTER_FINGERPRINT UINT64_C(0)
+#define MILL__AVRO_SCORE_FINGERPRINT       UINT64_C(0xefa2a4056bd5a945)
+#define MILL__AVRO_ROW_FINGERPRINT         UINT64_C(0x33e2e21d2aad2528)
+#define MILL__AVRO_DEAD_LETTER_FINGERPRINT UINT64_C(0x53a105ac05eb33d4)
 
 void mill__avro_encode_row(const struct mill__plan *plan, const struct mill__plan_use *use,
                            const struct mill_batch *batch, uint32_t row, struct mill_buffer *out);
