@@ -115,32 +115,34 @@ static bool read_changes(struct mill_cursor *c, const struct header *h, struct m
     return true;
 }
 
-/* Appends a change of the rule, unless the file told it already. */
+/* Appends a change of the rule. One that is not after the last change there is only tells what holds at that one:
+ * from there on the rule has the word (and daylight saving time that lasts all year begins where it ends). */
 static void extend(struct mill_timezone *zone, int64_t at_s, int32_t offset_s)
 {
     int64_t at_us = at_s * MILL_US_PER_SECOND;
-    if (zone->count == 0 || at_us > zone->changes[zone->count - 1].at_us) {
+    if (zone->count > 0 && at_us <= zone->changes[zone->count - 1].at_us) {
+        zone->changes[zone->count - 1].offset_s = offset_s;
+    } else {
         zone->changes[zone->count++] = (struct change){at_us, offset_s};
-    } else if (at_us == zone->changes[zone->count - 1].at_us) {
-        zone->changes[zone->count - 1].offset_s = offset_s; /* daylight saving time all year */
     }
 }
 
-/* Writes the rule out from the year of the last change on, 400 whole years and the rest of that one. */
+/* Writes the rule out from the year before the last change (for what holds then) until 400 whole years behind it. */
 static void apply_rule(struct mill_timezone *zone, const struct mill__zone_rule *rule)
 {
     struct mill_civil last = {.year = MILL_YEAR_MIN};
     if (zone->count > 0) {
+        zone->changes[zone->count - 1].offset_s = rule->standard_s;
         mill_timestamp_civil(zone->changes[zone->count - 1].at_us, &last);
     } else {
         zone->first_offset_s = rule->standard_s;
     }
-    /* No honest file is outside; arithmetic would be. */
+    /* No honest file's last change is beyond; arithmetic would be. */
     if (!rule->has_dst || last.year > MILL_YEAR_MAX) {
         return;
     }
     last.year = last.year < MILL_YEAR_MIN ? MILL_YEAR_MIN : last.year;
-    for (int64_t year = last.year; year <= last.year + CYCLE_YEARS; year++) {
+    for (int64_t year = last.year - 1; year <= last.year + CYCLE_YEARS; year++) {
         int64_t begin_s, end_s;
         mill__zone_rule_year(rule, year, &begin_s, &end_s);
         bool north = begin_s < end_s;
@@ -242,7 +244,7 @@ int64_t mill_timezone_offset_us(const struct mill_timezone *zone, int64_t us)
     }
     if (zone->repeats && us >= zone->end_us) {
         const int64_t cycle_us = CYCLE_DAYS * MILL_US_PER_DAY;
-        us -= ((us - zone->end_us) / cycle_us + 1) * cycle_us;
+        us = zone->end_us - cycle_us + (int64_t)(((uint64_t)us - (uint64_t)zone->end_us) % (uint64_t)cycle_us);
     }
     /* The number of changes at or before us. */
     size_t low = 0, high = zone->count;
