@@ -121,6 +121,18 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event, rd_kafka_top
     rd_kafka_assign(rk, NULL);
 }
 
+/* Answer to mill_consumer_commit. Nothing hangs on it but what people see: say so, go on. */
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t resp_err, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    const struct mill_consumer *consumer = opaque;
+    (void)rk;
+    (void)list;
+    if (resp_err != RD_KAFKA_RESP_ERR_NO_ERROR && resp_err != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        mill__kafka_log(&consumer->client, LOG_WARNING, "the group's offsets were not stored: %s",
+                        rd_kafka_err2str(resp_err));
+    }
+}
+
 /* Fills the start offsets that the caller left to the group. Returns 0, or an error to try again after. */
 static rd_kafka_resp_err_t ask_committed(struct mill_consumer *consumer, int timeout_ms)
 {
@@ -241,6 +253,7 @@ static int consumer_start(struct mill_consumer *consumer, const struct mill_kafk
     }
     MILL_TRY(mill__kafka_conf_new(options, MILL__KAFKA_CONSUMER, &consumer->client, &conf, err));
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
     consumer->queue_messages_max = queue_messages_max(conf);
     MILL_TRY(mill__kafka_open(MILL__KAFKA_CONSUMER, conf, &consumer->rk, err));
     rd_kafka_poll_set_consumer(consumer->rk);
@@ -390,6 +403,7 @@ void mill_consumer_commit(struct mill_consumer *consumer, const struct mill_part
     rd_kafka_resp_err_t resp_err = rd_kafka_commit(consumer->rk, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
     if (resp_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        mill__kafka_log(&consumer->client, LOG_WARNING, "offsets of the group: %s", rd_kafka_err2str(resp_err));
+        mill__kafka_log(&consumer->client, LOG_WARNING, "the group's offsets were not stored: %s",
+                        rd_kafka_err2str(resp_err));
     }
 }
