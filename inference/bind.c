@@ -141,7 +141,7 @@ void mill_model_score(const struct mill_model *model, const struct mill_model_in
     struct mill__rows rows = {.stride = n, .column_count = n, .only_used = true};
     for (uint32_t first = from; first < to; first += MILL__TILE_ROWS) {
         uint32_t count = to - first < MILL__TILE_ROWS ? to - first : MILL__TILE_ROWS;
-        double *tile = mill__tile(model, count);
+        double *tile = mill__behind(model, count, (size_t)count * n);
         for (uint32_t u = 0; u < n; u++) {
             copy_column(&batch->columns[input->column[tables->used[u]]], first, count, tile + u, n);
         }

@@ -78,9 +78,13 @@ void mill__tree_builder_clear(struct mill__tree_builder *builder)
     free(builder->leaf_origin.at);
 }
 
-static void reset_builder(struct mill__tree_builder *builder, uint32_t raw_count)
+static void reset_builder(struct mill__tree_builder *builder, uint32_t raw_count, bool keep_seen)
 {
     builder->leaf_origin.n = 0;
+    if (keep_seen && builder->stack != NULL) {
+        mill_assert(builder->seen.capacity >= raw_count);
+        return;
+    }
     if (builder->seen.capacity < raw_count) {
         builder->seen.at = mill_realloc(builder->seen.at, raw_count);
         builder->seen.capacity = raw_count;
@@ -169,7 +173,7 @@ int mill__forest_add_tree(struct mill__forest *forest, struct mill__tree_builder
         return mill_fail(err, MILL_EDATA, "adds to output %u, expected one below %u", raw->output,
                          forest->margin_count);
     }
-    reset_builder(builder, raw->node_count);
+    reset_builder(builder, raw->node_count, raw->shares_nodes);
     struct mill__tree tree = {
         .node_begin = forest->nodes.n, .leaf_begin = forest->leaves.n / forest->vector_size, .output = raw->output};
     uint32_t pending = 0;

@@ -165,6 +165,7 @@ struct mill__raw_tree {
     uint32_t output;
     const double *vectors; /* vector_size values a row where forest->vector_size > 1 */
     bool has_covers;
+    bool shares_nodes; /* all trees of the model stand in one array: `nodes` is that of the call before */
 };
 
 /* Scratch that importers keep between trees. */

@@ -60,6 +60,11 @@ void mill_model_score_f32(const struct mill_model *model, const float *rows, siz
 void mill_model_score_f64(const struct mill_model *model, const double *rows, size_t row_count, size_t column_count,
                           size_t stride, enum mill_model_output output, double *out);
 
+/* The class of each row: the label that the file gives it (ONNX), else the number of the largest margin, from 0; of a
+ * model with one margin, 1 where the margin is above 0 (above 0.5 where it is a probability itself). */
+void mill_model_classify_f32(const struct mill_model *model, const float *rows, size_t row_count, size_t column_count,
+                             size_t stride, int64_t *labels);
+
 /* How a feature service feeds a model: position in the service -> feature of the model, by name. Where the model has no
  * names, by position (counts must be equal). A mismatch is an error that lists both sides. */
 struct mill_model_input {

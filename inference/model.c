@@ -72,8 +72,11 @@ static const struct format {
     bool (*recognises)(struct mill_slice bytes);
     int (*import)(struct mill_slice bytes, struct mill__forest *forest, struct mill_error *err);
 } formats[] = {
+    {MILL_MODEL_CATBOOST, "catboost json", is_catboost, mill__import_catboost},
     {MILL_MODEL_XGBOOST_JSON, "xgboost json", is_json, mill__import_xgboost_json},
     {MILL_MODEL_XGBOOST_UBJSON, "xgboost ubjson", is_ubjson, mill__import_xgboost_ubjson},
+    {MILL_MODEL_LIGHTGBM, "lightgbm", is_lightgbm, mill__import_lightgbm},
+    {MILL_MODEL_ONNX, "onnx", is_onnx, mill__import_onnx},
 };
 
 static const struct format *recognise(struct mill_slice bytes)

@@ -19,9 +19,9 @@ void mill__link_apply(const struct mill__forest *forest, double *row);
 /* The one way to score: either out32 or out64. Any thread. */
 void mill__score_rows(const struct mill_model *model, const struct mill__rows *rows, size_t row_count,
                       enum mill_model_output output, float *out32, double *out64);
-/* Room for n rows of the used features in the calling thread's scratch, behind what mill__score_rows() needs for them;
- * valid until the thread scores another model. */
-double *mill__tile(const struct mill_model *model, uint32_t n);
+/* Room for `count` doubles in the calling thread's scratch, behind what mill__score_rows() needs for a tile of `rows`
+ * rows; valid until the thread scores another model or a larger tile. */
+double *mill__behind(const struct mill_model *model, uint32_t rows, size_t count);
 uint32_t mill__model_width(const struct mill_model *model, enum mill_model_output output);
 
 /* A block of memory of the calling thread, grown when it is too small and kept until the thread ends: scores allocate

@@ -28,10 +28,10 @@ static struct layout layout_of(const struct mill_model *model, uint32_t tile)
     return at;
 }
 
-double *mill__tile(const struct mill_model *model, uint32_t n)
+double *mill__behind(const struct mill_model *model, uint32_t rows, size_t count)
 {
-    size_t at = rounded(layout_of(model, n).total);
-    return (double *)(void *)((char *)mill__scratch(at + (size_t)n * model->tables.used_count * sizeof(double)) + at);
+    size_t at = rounded(layout_of(model, rows).total);
+    return (double *)(void *)((char *)mill__scratch(at + count * sizeof(double)) + at);
 }
 
 uint32_t mill__model_width(const struct mill_model *model, enum mill_model_output output)
@@ -102,4 +102,31 @@ void mill_model_score_f64(const struct mill_model *model, const double *rows, si
     mill_assert(stride >= column_count);
     struct mill__rows view = {.f64 = rows, .stride = stride, .column_count = column_count};
     mill__score_rows(model, &view, row_count, output, NULL, out);
+}
+
+static int64_t label_of(const struct mill__forest *forest, const double *margins)
+{
+    uint32_t best = 0;
+    if (forest->margin_count == 1) {
+        best = margins[0] > (forest->link == MILL__LINK_ONNX_BINARY ? 0.5 : 0.0);
+    }
+    for (uint32_t k = 1; k < forest->margin_count; k++) {
+        best = margins[k] > margins[best] ? k : best;
+    }
+    return forest->labels == NULL ? best : forest->labels[best];
+}
+
+void mill_model_classify_f32(const struct mill_model *model, const float *rows, size_t row_count, size_t column_count,
+                             size_t stride, int64_t *labels)
+{
+    const struct mill__forest *forest = &model->forest;
+    for (size_t first = 0; first < row_count; first += MILL__TILE_ROWS) {
+        uint32_t n = row_count - first < MILL__TILE_ROWS ? (uint32_t)(row_count - first) : MILL__TILE_ROWS;
+        double *margins = mill__behind(model, n, (size_t)n * forest->margin_count);
+        struct mill__rows view = {.f32 = rows + first * stride, .stride = stride, .column_count = column_count};
+        mill__score_rows(model, &view, n, MILL_MODEL_MARGIN, NULL, margins);
+        for (uint32_t r = 0; r < n; r++) {
+            labels[first + r] = label_of(forest, margins + (size_t)r * forest->margin_count);
+        }
+    }
 }

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ONNX: tests of nodes, and what leaves the ensemble: outputs, base values, links as onnxruntime computes them. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "inference/import/onnx_internal.h"
+
+enum mode { LEQ, LT, GTE, GT, EQ, NEQ, MEMBER };
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* A set of exact numbers; members go left. */
+static int add_set(struct mill__onnx *x, const double *numbers, uint32_t n, bool nan_left, uint32_t *ret_set)
+{
+    struct mill__forest *forest = x->forest;
+    struct mill__set set = {.kind = MILL__SET_EXACT,
+                            .nan_left = nan_left,
+                            .members_left = true,
+                            .listed = true,
+                            .begin = forest->set_numbers.n,
+                            .count = n};
+    for (uint32_t i = 0; i < n; i++) {
+        if (isnan(numbers[i])) {
+            return mill_fail(x->err, MILL_EDATA, "a node compares with NaN");
+        }
+        mill__push(&forest->set_numbers, numbers[i]);
+    }
+    if (n > 1) {
+        qsort(forest->set_numbers.at + set.begin, n, sizeof(double), compare_doubles);
+    }
+    *ret_set = forest->sets.n;
+    mill__push(&forest->sets, set);
+    return 0;
+}
+
+int mill__onnx_test(struct mill__onnx *x, uint32_t mode, const double *numbers, uint32_t n, bool nan_is_true,
+                    uint32_t if_true, uint32_t if_false, struct mill__raw_node *node)
+{
+    /* Left is where x <= threshold, or where the set has x. */
+    bool turned = mode == GTE || mode == GT || mode == NEQ;
+    node->left = turned ? if_false : if_true;
+    node->right = turned ? if_true : if_false;
+    /* NaN is different from every number, and no other comparison with it holds. */
+    bool nan_true = nan_is_true || mode == NEQ;
+    bool nan_left = turned ? !nan_true : nan_true;
+    if (mode >= EQ) {
+        node->flags = MILL__SET;
+        return add_set(x, numbers, n, nan_left, &node->set);
+    }
+    double threshold = numbers[0];
+    node->flags = nan_left ? MILL__NAN_LEFT : 0;
+    if (mode == LT || mode == GTE) {
+        node->flags |= threshold == -(double)INFINITY ? MILL__NEVER : 0;
+        threshold = x->forest->cells_f64 ? nextafter(threshold, -(double)INFINITY)
+                                         : (double)nextafterf((float)threshold, -INFINITY);
+        if (isnan(numbers[0])) {
+            threshold = numbers[0];
+        }
+    }
+    node->value = threshold;
+    return 0;
+}
+
+/* Links for one score that stands for two classes: with weights all positive the score is a probability. */
+static int one_score_link(const struct mill__onnx *x, enum mill__link *ret_link)
+{
+    static const struct {
+        const char *transform;
+        enum mill__link mixed;
+    } links[] = {
+        {"NONE", MILL__LINK_ONNX_BINARY_NEGATED},    {"LOGISTIC", MILL__LINK_ONNX_BINARY_LOGISTIC},
+        {"SOFTMAX", MILL__LINK_ONNX_BINARY_SOFTMAX}, {"SOFTMAX_ZERO", MILL__LINK_ONNX_BINARY_SOFTMAX_ZERO},
+        {"PROBIT", MILL__LINK_ONNX_BINARY_PROBIT},
+    };
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        if (mill_slice_is(mill_slice_of(x->transform), links[i].transform)) {
+            *ret_link = x->positive ? MILL__LINK_ONNX_BINARY : links[i].mixed;
+            return 0;
+        }
+    }
+    return MILL_EDATA;
+}
+
+static int plain_link(const struct mill__onnx *x, enum mill__link *ret_link)
+{
+    static const struct {
+        const char *transform;
+        enum mill__link link;
+    } links[] = {
+        {"NONE", MILL__LINK_IDENTITY},        {"LOGISTIC", MILL__LINK_ONNX_LOGISTIC},
+        {"SOFTMAX", MILL__LINK_ONNX_SOFTMAX}, {"SOFTMAX_ZERO", MILL__LINK_ONNX_SOFTMAX_ZERO},
+        {"PROBIT", MILL__LINK_ONNX_PROBIT},
+    };
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        if (mill_slice_is(mill_slice_of(x->transform), links[i].transform)) {
+            *ret_link = links[i].link;
+            return 0;
+        }
+    }
+    return MILL_EDATA;
+}
+
+int mill__onnx_outputs(struct mill__onnx *x, uint32_t target_count, bool vector_leaves)
+{
+    struct mill__forest *forest = x->forest;
+    uint32_t margins = x->one_class ? 1 : target_count;
+    bool doubles = forest->sums_f64;
+    MILL_TRY(mill__forest_set_outputs(forest, margins, vector_leaves ? margins : 1, x->err));
+    forest->base_last = true;
+    forest->sums_f64 = doubles;
+    int rc = x->one_class ? one_score_link(x, &forest->link) : plain_link(x, &forest->link);
+    if (rc < 0) {
+        return mill_fail(x->err, MILL_EDATA, "the post_transform '%s' is not known", x->transform);
+    }
+    if (x->one_class) {
+        forest->output_count = 2;
+    }
+    if (x->base.n != 0 && x->base.n != target_count && !(x->one_class && x->base.n == 1)) {
+        return mill_fail(x->err, MILL_EDATA, "%u base_values for %u outputs", x->base.n, target_count);
+    }
+    for (uint32_t k = 0; k < margins && x->base.n > 0; k++) {
+        forest->base[k] = x->base.at[x->one_class ? x->base.n - 1 : k];
+    }
+    if (x->one_class && x->base.n == 2 && x->positive) {
+        /* onnxruntime: with two base values the first column is the second's negative, whatever the weights. */
+        x->positive = false;
+        MILL_TRY(one_score_link(x, &forest->link));
+    }
+    if (x->is_classifier && x->labels.n == target_count) {
+        forest->labels = mill_calloc(target_count, sizeof(*forest->labels));
+        for (uint32_t k = 0; k < target_count; k++) {
+            forest->labels[k] = x->labels.at[k];
+        }
+    }
+    return 0;
+}
