@@ -10,6 +10,23 @@
 
 #include "base/error.h"
 
+/* Under AddressSanitizer, memory that is not handed out, or was before a reset, must not be touched. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MILL_ARENA_POISONS
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define MILL_ARENA_POISONS
+#endif
+#ifdef MILL_ARENA_POISONS
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION((p), (n))
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+#else
+#define POISON(p, n)   ((void)0)
+#define UNPOISON(p, n) ((void)0)
+#endif
+
 enum { BLOCK_ALIGN = 64, BLOCK_SIZE_MIN = 16384 };
 
 struct mill_arena_block {
@@ -39,6 +56,7 @@ static struct mill_arena_block *block_new(size_t size)
     }
     block->next = NULL;
     block->size = rounded;
+    POISON(block_data(block), rounded);
     return block;
 }
 
@@ -63,6 +81,7 @@ static void free_blocks(struct mill_arena_block *block)
 {
     while (block != NULL) {
         struct mill_arena_block *next = block->next;
+        UNPOISON(block_data(block), block->size);
         free(block);
         block = next;
     }
@@ -83,6 +102,8 @@ void mill_arena_reset(struct mill_arena *arena)
         }
         free_blocks(arena->block);
         arena->block = block_new(total);
+    } else if (arena->block != NULL) {
+        POISON(block_data(arena->block), arena->block->size);
     }
     arena->used = 0;
     arena->total = 0;
@@ -102,7 +123,9 @@ void *mill_arena_alloc(struct mill_arena *arena, size_t n)
     }
     arena->used = start + n;
     arena->total += n;
-    return block_data(arena->block) + start;
+    char *p = block_data(arena->block) + start;
+    UNPOISON(p, n);
+    return p;
 }
 
 void *mill_arena_zalloc(struct mill_arena *arena, size_t n)
