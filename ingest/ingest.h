@@ -266,6 +266,7 @@ int mill_producer_send(struct mill_producer *producer, unsigned topic, int32_t p
 int mill_producer_poll(struct mill_producer *producer, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
 /* Waits until everything sent so far is acknowledged; MILL_ERETRY at the timeout. */
 int mill_producer_flush(struct mill_producer *producer, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
+/* Messages that are not acknowledged yet, and events that wait for the next poll. */
 uint32_t mill_producer_outstanding(const struct mill_producer *producer);
 
 /* Creates those topics that are missing; partition_count of existing ones is left. config: pairs as above or NULL. */

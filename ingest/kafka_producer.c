@@ -13,7 +13,8 @@
 
 enum { HEADERS_MAX = 16, FIELDS_MAX = 6 };
 
-/* A message that librdkafka refused at once (too large, no such partition): kept until the next poll. */
+/* A message that librdkafka refused at once (too large, no such partition, a topic that is closed to us): kept until
+ * the next poll. */
 struct refusal {
     struct refusal *next;
     char *topic;
@@ -156,6 +157,9 @@ static int send_failed(struct mill_producer *producer, unsigned topic, struct mi
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
         refuse(producer, topic, value, rd_kafka_err2str(resp_err));
         return 0;
     case RD_KAFKA_RESP_ERR__FATAL:
