@@ -49,11 +49,15 @@ static inline uint64_t mill__expr_pack(const uint8_t *bytes, uint32_t n, uint32_
     return word;
 }
 
-/* Bits to bytes; writes up to the next multiple of 64 above n. */
+/* Bits to bytes. */
 static inline void mill__expr_unpack(const uint64_t *bits, uint32_t n, uint8_t *bytes)
 {
-    for (uint32_t i = 0; i < n; i += 8) {
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
         mill__expr_unpack8(bits[i / 64] >> (i % 64), bytes + i);
+    }
+    for (; i < n; i++) {
+        bytes[i] = (bits[i / 64] >> (i % 64)) & 1;
     }
 }
 
