@@ -12,6 +12,8 @@
  * event. */
 #define UPSTREAM_SKEW_US MILL_US_PER_HOUR
 
+enum { WATERMARKS_TIMEOUT_MS = 10000 };
+
 static void free_task(struct mill__shard *shard, struct mill__task *task)
 {
     for (struct mill__task **at = &shard->tasks; *at != NULL; at = &(*at)->next) {
@@ -66,44 +68,46 @@ static int find_task(struct mill__shard *shard, int32_t number, struct mill__tas
 }
 
 /* State of another definition, or a topic that no longer reaches back to it, is never papered over. */
-static int check_applied(struct mill__input *input, struct mill_error *err)
+static int check_applied(struct mill__input *input, int64_t low, int64_t high, struct mill_error *err)
 {
     const struct mill_project *project = input->shard->plan->project;
-    int64_t low, high;
+    const char *path = project->offline_store.options.path;
+    int64_t applied = input->applied.applied_offset;
 
     if (input->applied.state_hash != input->shard->plan->state_hash) {
         return mill_fail(err, MILL_ECONFIG,
                          "the state in '%s' was made by other feature views than those of '%s'; hint: restore the old "
                          "definitions, or remove that directory to rebuild the state from the topics",
-                         project->offline_store.options.path, project->path);
+                         path, project->path);
     }
-    MILL_TRY(mill_kafka_watermarks(&input->shard->engine->kafka, input->stage->topic, input->number, 10000, &low, &high,
-                                   err));
-    if (input->applied.applied_offset + 1 < low) {
+    if (applied + 1 < low) {
         return mill_fail(
             err, MILL_EDATA,
             "topic '%s' partition %d begins at offset %lld, but the stored state ends at %lld: the records between "
             "are gone and the state cannot be completed; hint: restore the records, or remove '%s' to start over",
-            input->stage->topic, input->number, (long long)low, (long long)input->applied.applied_offset,
-            project->offline_store.options.path);
+            input->stage->topic, input->number, (long long)low, (long long)applied, path);
     }
-    if (input->applied.applied_offset >= high) {
+    if (applied >= high) {
         return mill_fail(
             err, MILL_EDATA,
             "topic '%s' partition %d ends at offset %lld, but the stored state has %lld: the topic was made anew or "
             "truncated; hint: remove '%s' to start over",
-            input->stage->topic, input->number, (long long)high, (long long)input->applied.applied_offset,
-            project->offline_store.options.path);
+            input->stage->topic, input->number, (long long)high, (long long)applied, path);
     }
     return MILL_OK;
 }
 
-static int read_applied(struct mill__input *input, struct mill_error *err)
+/* Where to read on: behind what the stored state has, or from the beginning where there is none. */
+static int find_position(struct mill__input *input, int64_t *ret_offset, struct mill_error *err)
 {
     struct mill__shard *shard = input->shard;
+    int64_t low, high;
 
     input->applied =
         (struct mill__input_meta){.state_hash = shard->plan->state_hash, .applied_offset = -1, .newest_us = INT64_MIN};
+    MILL_TRY(mill_kafka_watermarks(&shard->engine->kafka, input->stage->topic, input->number, WATERMARKS_TIMEOUT_MS,
+                                   &low, &high, err));
+    *ret_offset = low;
     if (shard->engine->kv == NULL) {
         return MILL_OK;
     }
@@ -112,7 +116,8 @@ static int read_applied(struct mill__input *input, struct mill_error *err)
         return rc;
     }
     mill__upstreams_copy(&input->loaded, &input->applied.upstreams);
-    return check_applied(input, err);
+    *ret_offset = input->applied.applied_offset + 1;
+    return check_applied(input, low, high, err);
 }
 
 static void register_input_metrics(struct mill__input *input)
@@ -177,7 +182,7 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
     register_input_metrics(input);
     mill__pass_init(&input->pass, shard->plan, &shard->plan->flows[stage->source], stage->index, stage->index,
                     task->tables);
-    int rc = read_applied(input, err);
+    int rc = find_position(input, ret_offset, err);
     if (stage->index == 0) {
         mill__admission_init(&input->admission, &shard->plan->project->sources[stage->source],
                              input->applied.newest_us);
@@ -187,7 +192,6 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
         return rc;
     }
     input->data_ns = mill_clock_mono_ns();
-    *ret_offset = input->applied.applied_offset + 1;
     *ret_user = input;
     mill_log(MILL_LOG_INFO, "engine", "shard %u takes topic '%s' partition %d from offset %lld", shard->index,
              stage->topic, number, (long long)*ret_offset);

@@ -36,16 +36,18 @@ done
 "$tidemill" run -c "$project" --output "$work/offline" --input "departures=$work/departures.csv" --input "arrivals=$work/arrivals.csv"
 "$tidemill" replay -c "$project" "departures=$work/departures.csv" "arrivals=$work/arrivals.csv"
 
-kills=0
 RANDOM=7
-while [ "$kills" -lt 8 ]; do
-    "$tidemill" run -c "$project" >>"$work/engine.log" 2>&1 &
+for kill in 1 2 3 4 5 6 7 8; do
+    "$tidemill" run -c "$project" >"$work/engine.log" 2>&1 &
     engine=$!
     pids+=("$engine")
-    sleep "$((1 + RANDOM % 2)).$((RANDOM % 10))"
-    kill -9 "$engine" 2>/dev/null || true
+    for _ in $(seq 300); do
+        ! grep -q "takes topic 'flights.departures'" "$work/engine.log" || break
+        sleep 0.05
+    done
+    sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
+    kill -9 "$engine"
     wait "$engine" 2>/dev/null || true
-    kills=$((kills + 1))
 done
 "$tidemill" run -c "$project" --until-end
 for what in scores "rows --view aircraft_departures"; do
