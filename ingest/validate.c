@@ -35,7 +35,8 @@ static const char *print_bound(double v, char *out)
     if (isinf(v)) {
         return v < 0 ? "-infinity" : "infinity";
     }
-    n = v == floor(v) && fabs(v) < 1e15 ? mill_number_print_int64((int64_t)v, out) : mill_number_print_double(v, out);
+    n = v == floor(v) && v >= -0x1p63 && v < 0x1p63 ? mill_number_print_int64((int64_t)v, out)
+                                                    : mill_number_print_double(v, out);
     out[n] = '\0';
     return out;
 }
