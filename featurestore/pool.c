@@ -3,11 +3,14 @@
 #include "featurestore/pool_internal.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 
-enum { BLOCK_MIN = 64, SLAB_SIZE = 256 * 1024, SLAB_HEADER = 16, CARVED_MAX = SLAB_SIZE / 8 };
+/* Slabs grow to the size of a huge page: state is touched at random, and the misses of the page table cost as much as
+ * those of the cache. */
+enum { BLOCK_MIN = 64, SLAB_MIN = 64 * 1024, SLAB_MAX = 2 * 1024 * 1024, SLAB_HEADER = 64, ALIGN_FROM = 1024 };
 
 struct mill__pool_free {
     struct mill__pool_free *next;
@@ -44,12 +47,27 @@ void mill__pool_clear(struct mill__pool *pool)
     *pool = (struct mill__pool){0};
 }
 
-static char *new_slab(struct mill__pool *pool, size_t n)
+/* n bytes with the header in them. */
+static struct mill__pool_slab *new_slab(struct mill__pool *pool, size_t n)
 {
-    struct mill__pool_slab *slab = mill_malloc(SLAB_HEADER + n);
+    struct mill__pool_slab *slab = n % SLAB_MAX == 0 ? aligned_alloc(SLAB_MAX, n) : NULL;
+
+    if (slab != NULL) {
+        madvise(slab, n, MADV_HUGEPAGE); /* a wish: nothing is lost where it is not granted */
+    } else {
+        slab = mill_malloc(n);
+    }
     slab->next = pool->slabs;
     pool->slabs = slab;
-    return (char *)slab + SLAB_HEADER;
+    return slab;
+}
+
+static void refill(struct mill__pool *pool)
+{
+    pool->slab_size = pool->slab_size == 0 ? SLAB_MIN : pool->slab_size < SLAB_MAX ? pool->slab_size * 2 : SLAB_MAX;
+    char *slab = (char *)new_slab(pool, pool->slab_size);
+    pool->bump = slab + SLAB_HEADER;
+    pool->bump_end = slab + pool->slab_size;
 }
 
 void *mill__pool_take(struct mill__pool *pool, size_t n, size_t *ret_n)
@@ -65,12 +83,14 @@ void *mill__pool_take(struct mill__pool *pool, size_t n, size_t *ret_n)
         pool->free_blocks[class] = block->next;
         return block;
     }
-    if (size > CARVED_MAX) {
-        return new_slab(pool, size);
+    if (size > SLAB_MIN / 2) {
+        return (char *)new_slab(pool, SLAB_HEADER + size) + SLAB_HEADER;
     }
-    if ((size_t)(pool->bump_end - pool->bump) < size) {
-        pool->bump = new_slab(pool, SLAB_SIZE);
-        pool->bump_end = pool->bump + SLAB_SIZE;
+    if (size >= ALIGN_FROM) {
+        pool->bump += -(uintptr_t)pool->bump % BLOCK_MIN;
+    }
+    if (pool->bump_end < pool->bump || (size_t)(pool->bump_end - pool->bump) < size) {
+        refill(pool);
     }
     char *p = pool->bump;
     pool->bump += size;

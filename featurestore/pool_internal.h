@@ -19,12 +19,13 @@ struct mill__pool {
     struct mill__pool_free *free_blocks[MILL__POOL_CLASSES];
     struct mill__pool_slab *slabs;
     char *bump, *bump_end;
+    size_t slab_size;
     uint64_t used_bytes; /* of blocks given out */
 };
 
 /* A zeroed pool is an empty one. */
 void mill__pool_clear(struct mill__pool *pool);
-/* At least n bytes, aligned to 16; *ret_n says how many there are. */
+/* At least n bytes, aligned to 16 (from 1 KiB on: 64); *ret_n says how many there are. */
 void *mill__pool_take(struct mill__pool *pool, size_t n, size_t *ret_n);
 /* n: as given to or got from mill__pool_take. NULL is nothing. */
 void mill__pool_give(struct mill__pool *pool, void *block, size_t n);

@@ -66,7 +66,6 @@ int mill_view_table_open(const struct mill_view *view, const struct mill_view_ta
     table->set_first = mill_calloc(view->pane_set_count, sizeof(int64_t));
     table->as_of = mill_calloc(view->span_count, sizeof(struct mill__as_of));
     set_watermark(table, INT64_MIN);
-    mill_arena_init(&table->slots, 0);
     mill__map_init(table);
     int rc = mill__table_look_for_cold(table, err);
     if (rc < 0) {
@@ -257,7 +256,7 @@ void mill_view_table_stats(const struct mill_view_table *table, struct mill_view
 
     *ret_stats = (struct mill_view_table_stats){
         .entities = table->entity_count,
-        .state_bytes = table->pool.used_bytes + (uint64_t)table->slot_count * table->entity_size + map_bytes,
+        .state_bytes = table->pool.used_bytes + map_bytes,
         .evicted = table->evicted,
         .cold_reads = table->cold_reads,
         .events_dropped = table->events_dropped,

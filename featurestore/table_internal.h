@@ -82,8 +82,7 @@ struct mill_view_table {
 
     struct mill__map_entry *map;
     uint32_t map_mask, entity_count;
-    struct mill_arena slots;
-    char **chunks;                               /* of the arena */
+    char **chunks;                               /* of the pool */
     uint32_t chunk_count, slot_count, free_slot; /* free_slot: slot + 1 */
     uint32_t entity_size, panes_offset, spans_offset, states_offset;
 

@@ -8,7 +8,7 @@
 #include "featurestore/table_internal.h"
 
 enum { MAP_CAPACITY_MIN = 64, ENTITY_ALIGN = 64 };
-enum { AHEAD_BUCKET = 12, AHEAD_ENTITY = 8, AHEAD_RINGS = 4, PREFETCHED_MAX = 1024 };
+enum { AHEAD_BUCKET = 16, AHEAD_ENTITY = 10, AHEAD_RINGS = 5, PREFETCHED_MAX = 1024 };
 
 void mill__map_init(struct mill_view_table *table)
 {
@@ -24,7 +24,6 @@ void mill__map_clear(struct mill_view_table *table)
             mill__entity_clear(table, e);
         }
     }
-    mill_arena_clear(&table->slots);
     free(table->chunks);
     free(table->map);
 }
@@ -76,7 +75,9 @@ static void grow_map(struct mill_view_table *table)
 static void add_chunk(struct mill_view_table *table)
 {
     mill_assert(table->entity_size % ENTITY_ALIGN == 0);
-    char *chunk = mill_arena_zalloc(&table->slots, (size_t)MILL__ENTITIES_PER_CHUNK * table->entity_size);
+    size_t n;
+    char *chunk = mill__pool_take(&table->pool, (size_t)MILL__ENTITIES_PER_CHUNK * table->entity_size, &n);
+    memset(chunk, 0, n);
     if ((table->chunk_count & (table->chunk_count - 1)) == 0) { /* full at powers of two */
         size_t capacity = table->chunk_count == 0 ? 1 : (size_t)table->chunk_count * 2;
         table->chunks = mill_realloc(table->chunks, capacity * sizeof(char *));
@@ -121,35 +122,42 @@ static struct mill__entity *guess(const struct mill_view_table *table, uint64_t 
     return NULL;
 }
 
-static void prefetch_entity(const struct mill_view_table *table, const struct mill__entity *e)
+/* Functions that only prefetch must be inlined: gcc takes them for functions without effect and drops the calls. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE void prefetch(const void *p, uint32_t size)
 {
-    for (uint32_t offset = 0; offset < table->entity_size && offset < PREFETCHED_MAX; offset += 64) {
-        __builtin_prefetch((const char *)e + offset, 1);
+    const char *last = (const char *)p + size - 1;
+
+    for (const char *line = p; line < last; line += 64) {
+        __builtin_prefetch(line, 1);
+    }
+    __builtin_prefetch(last, 1);
+}
+
+ALWAYS_INLINE void prefetch_element(const struct mill__ring *ring, uint32_t index, uint32_t size)
+{
+    if (ring->capacity > 0) {
+        prefetch(mill__ring_at(ring, index, size), size);
     }
 }
 
 /* The ends of its rings: where events and panes come and go. */
-static void prefetch_rings(const struct mill_view_table *table, struct mill__entity *e)
+ALWAYS_INLINE void prefetch_rings(const struct mill_view_table *table, struct mill__entity *e)
 {
     const struct mill_view *view = table->view;
 
-    if (e->events.count > 0) {
-        __builtin_prefetch(mill__ring_at(&e->events, e->closed_count > 0 ? e->closed_count - 1 : 0, view->record_size));
-        __builtin_prefetch(mill__ring_at(&e->events, e->events.count - 1, view->record_size));
-    }
+    prefetch_element(&e->events, e->closed_count, view->record_size);
+    prefetch_element(&e->events, e->events.count, view->record_size);
     for (uint32_t i = 0; i < view->pane_set_count; i++) {
         const struct mill__ring *panes = &mill__entity_panes(table, e)[i];
-        if (panes->count > 0) {
-            __builtin_prefetch(mill__ring_at(panes, 0, view->pane_sets[i].pane_size), 1);
-            __builtin_prefetch(mill__ring_at(panes, panes->count - 1, view->pane_sets[i].pane_size), 1);
-            __builtin_prefetch(mill__ring_at(panes, panes->count, view->pane_sets[i].pane_size), 1);
-        }
+        prefetch_element(panes, 0, view->pane_sets[i].pane_size);
+        prefetch_element(panes, panes->count > 0 ? panes->count - 1 : 0, view->pane_sets[i].pane_size);
+        prefetch_element(panes, panes->count, view->pane_sets[i].pane_size);
     }
     for (uint32_t s = 0; s < view->span_count; s++) {
         const struct mill__ring *fronts = &mill__entity_spans(table, e)[s].fronts;
-        if (fronts->count > 0) {
-            __builtin_prefetch(fronts->data + (size_t)fronts->first * (sizeof(int64_t) + view->spans[s].front_size));
-        }
+        prefetch_element(fronts, 0, (uint32_t)sizeof(int64_t) + view->spans[s].front_size);
     }
 }
 
@@ -164,7 +172,7 @@ void mill__map_prefetch(const struct mill_view_table *table, const struct mill_v
         __builtin_prefetch(&table->map[(uint32_t)rows->hashes[row + AHEAD_BUCKET] & table->map_mask]);
     }
     if (row + AHEAD_ENTITY < count && (e = guess(table, rows->hashes[row + AHEAD_ENTITY])) != NULL) {
-        prefetch_entity(table, e);
+        prefetch(e, table->entity_size < PREFETCHED_MAX ? table->entity_size : PREFETCHED_MAX);
     }
     if (row + AHEAD_RINGS < count && (e = guess(table, rows->hashes[row + AHEAD_RINGS])) != NULL) {
         prefetch_rings(table, e);
