@@ -331,6 +331,9 @@ int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_sli
 
 int mill_kv_write(struct mill_kv *kv, struct mill_kv_batch *batch, struct mill_error *err)
 {
+    if (batch->count == 0) {
+        return MILL_OK;
+    }
     MILL_TRY(kv_enter(kv, err));
     rocksdb_writebatch_t *native = rocksdb_writebatch_create();
     struct mill_cursor cursor = mill_cursor_of(mill_buffer_slice(&batch->records));

@@ -67,7 +67,7 @@ void mill__feast_add_key(const struct mill__feast_view *view, const struct mill_
 {
     struct mill_slice strings[MILL_KEY_PARTS_MAX] = {{NULL, 0}};
     int64_t integers[MILL_KEY_PARTS_MAX] = {0};
-    struct mill_cursor cursor = mill_cursor_of(key);
+    struct mill_cursor cursor = mill_cursor_of(key.n == 0 ? mill_slice_of("") : key);
     for (uint32_t i = 0; i < entity->key_count; i++) {
         if (entity->keys[i].type == MILL_STRING) {
             strings[i].n = (size_t)mill_cursor_varint(&cursor);

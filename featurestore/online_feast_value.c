@@ -126,7 +126,7 @@ bool mill__feast_read_value(struct mill_slice bytes, struct mill_column *column)
 bool mill__feast_read_timestamp(struct mill_slice bytes, int64_t *ret_us)
 {
     int64_t seconds = 0, nanos = 0;
-    struct mill_cursor cursor = mill_cursor_of(bytes);
+    struct mill_cursor cursor = mill_cursor_of(bytes.n == 0 ? mill_slice_of("") : bytes);
     while (!cursor.bad && cursor.p != cursor.end) {
         uint8_t tag = mill_cursor_byte(&cursor);
         int64_t value = (int64_t)mill_cursor_varint(&cursor);

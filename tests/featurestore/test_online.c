@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "featurestore/featurestore.h"
+#include "featurestore/online_internal.h"
 #include "online_rows.h"
 #include "redis_server.h"
 
@@ -310,6 +310,30 @@ static void test_rows_never_go_back(void **state)
     mill_online_close(reader);
 }
 
+/* The script by itself: what arrives twice or late, as from a connection that was given up. */
+static const char *call_script(const char *token, const char *call, const char *compare, const char *value)
+{
+    return redis_ask(&server, "EVAL %s 2 fence k %s %s %s 1 high:v:0 7 %s 0", mill__script_packed, token, call, compare,
+                     value);
+}
+
+static void test_calls_by_hand(void **state)
+{
+    (void)state;
+    assert_string_equal(call_script("5", "1", "0", "one"), "1"); /* nothing known of the fence: rows were lost */
+    assert_string_equal(call_script("5", "2", "0", "two"), "0");
+    assert_string_equal(call_script("5", "1", "0", "one"), "0"); /* again: done already */
+    assert_string_equal(call_script("5", "2", "0", "other"), "0");
+    assert_string_equal(redis_ask(&server, "GET k"), "two");
+    assert_string_equal(call_script("4", "3", "0", "zombie"), "-1");
+    assert_string_equal(redis_ask(&server, "GET k"), "two");
+    assert_string_equal(call_script("5", "4", "0", "four"), "1"); /* call 3 is missing */
+    assert_string_equal(call_script("6", "1", "0", "newer"), "1");
+    assert_string_equal(call_script("6", "2", "1", "newest"), "0"); /* what is stored is no row: nothing to compare */
+    assert_string_equal(redis_ask(&server, "GET k"), "newest");
+    assert_string_equal(redis_ask(&server, "HMGET fence token call high:v:0"), "6 2 7");
+}
+
 /* ------------------------------------------------------------------------------------------------
  * Trouble
  * --------------------------------------------------------------------------------------------- */
@@ -527,7 +551,7 @@ static void test_ttl(void **state)
     sync_ok(online);
     for (uint32_t i = 0; i < 200; i++) {
         assert_string_equal(redis_ask(&server, "PTTL fs:flights:stats:%b", key_of(i).p, key_of(i).n), "-1");
-        long ms = atol(redis_ask(&server, "PTTL fs:flights:more:%b", key_of(i).p, key_of(i).n));
+        long ms = strtol(redis_ask(&server, "PTTL fs:flights:more:%b", key_of(i).p, key_of(i).n), NULL, 10);
         least = ms < least ? ms : least;
         most = ms > most ? ms : most;
     }
@@ -681,6 +705,7 @@ int main(void)
         TEST(test_hundred_thousand_rows),
         TEST(test_zombie_is_fenced),
         TEST(test_rows_never_go_back),
+        TEST(test_calls_by_hand),
         TEST(test_script_flush),
         TEST(test_client_kill),
         TEST(test_redis_restarts_empty),
