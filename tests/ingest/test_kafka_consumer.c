@@ -180,7 +180,7 @@ static void test_full_queue_goes_on(void **state)
     member_poll_until(&m, 100000);
     double seconds = seconds_since(begin_ns);
     print_message("100,000 messages through a queue of 1,000 in %.2f s\n", seconds);
-    assert_true(seconds < 10);
+    assert_true(seconds < 30); /* about 100 without the wake-ups */
     mill_consumer_close(m.consumer);
     fixture_close(&f);
 }
