@@ -7,12 +7,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "ingest/registry_cache_internal.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
     ANSWER_TIMEOUT_MS = 5000,
+    FETCH_TIMEOUT_MS = 15000, /* of a schema with all that it refers to */
     ANSWER_SIZE_MAX = 8 << 20,
     TEXTS_MAX = 64,     /* a schema and all that it refers to */
     REFERENCES_MAX = 64 /* of one schema */
@@ -22,6 +24,7 @@ struct mill__registry {
     CURL *curl;
     struct curl_slist *headers;
     char *url, *auth, *cache_directory;
+    int64_t deadline_ns; /* of the fetch at hand */
     struct mill_buffer request, answer, unescaped;
     char curl_error[CURL_ERROR_SIZE];
 };
@@ -54,7 +57,6 @@ static void set_options(struct mill__registry *registry)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ANSWER_TIMEOUT_MS);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, registry->curl_error);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "tidemill/" MILL_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
@@ -125,13 +127,19 @@ static int status_error(struct mill__registry *registry, const char *path, long 
 /* The answer is in registry->answer. */
 static int get(struct mill__registry *registry, const char *path, struct mill_error *err)
 {
+    int64_t left_ms = (registry->deadline_ns - mill_clock_mono_ns()) / 1000000;
     long status = 0;
 
+    if (left_ms <= 0) {
+        return mill_fail(err, MILL_EUNAVAIL, "schema registry '%s' takes too long", registry->url);
+    }
     mill_buffer_reset(&registry->request);
     mill_buffer_printf(&registry->request, "%s%s", registry->url, path);
     mill_buffer_reset(&registry->answer);
     registry->curl_error[0] = '\0';
     curl_easy_setopt(registry->curl, CURLOPT_URL, mill_buffer_cstr(&registry->request));
+    curl_easy_setopt(registry->curl, CURLOPT_TIMEOUT_MS,
+                     (long)(left_ms < ANSWER_TIMEOUT_MS ? left_ms : ANSWER_TIMEOUT_MS));
     CURLcode rc = curl_easy_perform(registry->curl);
     if (rc != CURLE_OK) {
         return mill_fail(err, MILL_EUNAVAIL, "schema registry '%s' cannot be reached: %s", registry->url,
@@ -261,6 +269,14 @@ static const char *reference_path(struct mill__registry *registry, struct mill_a
     return path;
 }
 
+/* The schema is there and what it refers to is not: nothing that waiting or asking for another id would change. */
+static int fail_reference(const char *path, const struct reference *reference, struct mill_error *err)
+{
+    return mill_fail(
+        err, MILL_EDATA, "schema '%s' of the registry refers to '%.*s', version %" PRId64 ", which is not there", path,
+        reference->subject.n > 100 ? 100 : (int)reference->subject.n, reference->subject.p, reference->version);
+}
+
 /* Depth first, so that what is referred to comes first. The depth is bounded by TEXTS_MAX. */
 static int collect(struct mill__registry *registry, const char *path, unsigned depth, struct mill_arena *arena,
                    struct collection *all, struct mill_error *err)
@@ -274,9 +290,11 @@ static int collect(struct mill__registry *registry, const char *path, unsigned d
     MILL_TRY(read_answer(registry, path, arena, answer, err));
     for (uint32_t i = 0; i < answer->reference_count; i++) {
         const char *other = reference_path(registry, arena, &answer->references[i]);
-        if (!was_collected(all, mill_slice_of(other))) {
-            MILL_TRY(collect(registry, other, depth + 1, arena, all, err));
+        int rc = was_collected(all, mill_slice_of(other)) ? 0 : collect(registry, other, depth + 1, arena, all, err);
+        if (rc == MILL_ENOINPUT) {
+            return fail_reference(path, &answer->references[i], err);
         }
+        MILL_TRY(rc);
     }
     all->bytes += answer->schema.n;
     if (all->count == TEXTS_MAX || all->bytes > ANSWER_SIZE_MAX) {
@@ -301,15 +319,11 @@ static int fetch_from_server(struct mill__registry *registry, struct mill__schem
 {
     struct collection *all = mill_arena_zalloc(arena, sizeof(*all));
 
-    int rc = collect(registry, path_of(id, arena), 0, arena, all, err);
-    if (rc == MILL_ENOINPUT && all->count > 0) {
-        rc = MILL_EDATA; /* the schema is there; one that it refers to is not */
-    }
-    if (rc == 0) {
-        *ret_texts = all->texts;
-        *ret_count = all->count;
-    }
-    return rc;
+    registry->deadline_ns = mill_clock_mono_ns() + FETCH_TIMEOUT_MS * INT64_C(1000000);
+    MILL_TRY(collect(registry, path_of(id, arena), 0, arena, all, err));
+    *ret_texts = all->texts;
+    *ret_count = all->count;
+    return 0;
 }
 
 int mill__registry_fetch(struct mill__registry *registry, struct mill__schema_id id, struct mill_arena *arena,
