@@ -41,7 +41,8 @@ static bool read_semantics(struct mill__config *c, const struct mill__node *node
         }
     }
     mill__problem(c, node, "'semantics': expected exact, {hop: DURATION}, chronon, feast or openmldb, found %s%s",
-                  mill__node_found(c, node), node->kind == MILL__SCALAR ? mill__hint(c, node->text.p, words, 4) : "");
+                  mill__node_found(c, node),
+                  node->kind == MILL__SCALAR ? mill__hint_near(c, node->text.p, words, 4) : "");
     return false;
 }
 
@@ -54,7 +55,7 @@ static bool check_function(struct mill__config *c, const struct mill__text *func
             return true;
         }
     }
-    const char *hint = mill__hint(c, function->s, names, count);
+    const char *hint = mill__hint_near(c, function->s, names, count);
     if (hint[0] == '\0') {
         struct mill_buffer text = {0};
         for (size_t i = 0; i < count; i++) {
@@ -69,9 +70,10 @@ static bool check_function(struct mill__config *c, const struct mill__text *func
 
 static void add_aggregate(struct mill__config *c, const struct mill__raw_aggregation *raw,
                           const struct mill_aggregate_spec *model, const struct mill__text *function,
-                          const struct window *window, struct mill__aggregates *out)
+                          const struct window *window, bool doubtful, struct mill__aggregates *out)
 {
     const char *prefix = raw->name.s != NULL ? raw->name.s : raw->column.s;
+    out->doubtful[out->count] = doubtful;
     struct mill_aggregate_spec *spec = &out->at[out->count++];
     *spec = *model;
     spec->function = function->s;
@@ -102,7 +104,6 @@ bool mill__resolve_aggregation(struct mill__config *c, const struct mill__raw_ag
                                struct mill__aggregates *out)
 {
     struct mill_aggregate_spec model = {.column = raw->column.s};
-    struct mill_expr_scope names = {scope->names, scope->count, zone};
     struct window *windows = mill_arena_zarray(c->arena, struct window, raw->time_window.count + 1);
     bool good = read_semantics(c, raw->semantics, &model);
 
@@ -117,7 +118,7 @@ bool mill__resolve_aggregation(struct mill__config *c, const struct mill__raw_ag
     if (raw->where.node != NULL && raw->where.s != NULL) {
         enum mill_type type = MILL_BOOL;
         model.where = mill_slice_of(raw->where.s);
-        good = mill__check_expression(c, &raw->where, &names, &type) && good;
+        good = mill__check_expression(c, &raw->where, scope, zone, &type) && good;
         if (type != MILL_BOOL) {
             mill__problem(c, raw->where.node, "'where': expected a condition, found an expression of type %s",
                           mill_type_name(type));
@@ -126,14 +127,13 @@ bool mill__resolve_aggregation(struct mill__config *c, const struct mill__raw_ag
     }
     uint32_t window_count = read_windows(c, raw, windows);
     good = good && window_count == (raw->time_window.node == NULL ? 1 : raw->time_window.count);
+    bool all_known = true;
     for (uint32_t i = 0; i < raw->function.count; i++) {
-        if (!check_function(c, &raw->function.at[i])) {
-            good = false;
-            continue;
-        }
+        bool known = check_function(c, &raw->function.at[i]);
+        all_known = all_known && known;
         for (uint32_t k = 0; k < window_count; k++) {
-            add_aggregate(c, raw, &model, &raw->function.at[i], &windows[k], out);
+            add_aggregate(c, raw, &model, &raw->function.at[i], &windows[k], !good || !known, out);
         }
     }
-    return good;
+    return good && all_known;
 }

@@ -38,6 +38,9 @@ static void bind_scalar(struct binding *b, const struct mill__option *option, co
     struct mill__config *c = b->c;
     if (mill__parse_option(c, node, key, option, slot)) {
         mill__setting_add(c, key, mill__shown(c, option, node->text.p), mill__origin(c, is_default ? NULL : node));
+    } else if (option->type == MILL__OPTION_WORD) {
+        int none = -1; /* none of the words: nothing that depends on one of them is asked for */
+        memcpy(slot, &none, sizeof(none));
     }
 }
 
@@ -47,8 +50,7 @@ static void bind_sections(struct binding *b, const struct mill__option *option, 
     struct mill__config *c = b->c;
     struct mill__sections sections = {.node = node};
     if (node->kind != MILL__LIST) {
-        mill__problem(c, node, "'%s': expected a list of mappings, each a %s, found %s", key, option->table->what,
-                      mill__node_found(c, node));
+        mill__problem(c, node, "'%s': expected a list of mappings, found %s", key, mill__node_found(c, node));
     } else if (node->count > MILL__SECTIONS_MAX) {
         mill__problem(c, node, "'%s': expected at most %d elements, found %u", key, MILL__SECTIONS_MAX, node->count);
     } else {
@@ -128,7 +130,8 @@ static void bind_absent(struct binding *b, const struct mill__table *table, cons
                         const struct mill__node *parent, char *slot, const char *key)
 {
     struct mill__config *c = b->c;
-    if (option->flags & MILL__REQUIRED && !((option->flags & MILL__NOT_OFFLINE) && c->options->offline)) {
+    bool wanted = option->flags & MILL__NOT_OFFLINE ? !c->options->offline : parent != NULL;
+    if (option->flags & MILL__REQUIRED && wanted) {
         if (!is_misspelt(table, parent, option->key)) {
             mill__problem(c, parent, "%s lacks the required key '%s': %s", table->what, option->key, option->help);
         }
@@ -192,7 +195,8 @@ void mill__bind(struct mill__config *c, const struct mill__table *table, const s
 {
     struct binding b = {c, prefix, overridable};
     if (node != NULL && node->kind != MILL__MAP) {
-        mill__problem(c, node, "'%s': expected a mapping, found %s", prefix[0] == '\0' ? "the file" : prefix,
+        mill__problem(c, node, "%s%s%s: expected a mapping, found %s", prefix[0] == '\0' ? "" : "'",
+                      prefix[0] == '\0' ? "top of the file" : prefix, prefix[0] == '\0' ? "" : "'",
                       mill__node_found(c, node));
         return;
     }

@@ -81,6 +81,7 @@ struct mill__config {
     struct mill__setting *first_setting, **last_setting;
     struct mill_timezone **zones; /* to be closed with the project */
     uint32_t zone_count;
+    bool *broken_views; /* per view: it has problems, so a feature that is not there may be one of them */
 };
 
 void mill__problem(struct mill__config *c, const struct mill__node *at, const char *fmt, ...) MILL_PRINTF(3, 4);
@@ -135,8 +136,7 @@ enum {
     MILL__REQUIRED = 1,
     MILL__SECRET = 2,         /* shown as ***; may come from KEY_file */
     MILL__HIDES_PASSWORD = 4, /* passwords inside are shown as *** */
-    MILL__RELOAD = 8,         /* takes effect on reload, without a restart */
-    MILL__NOT_OFFLINE = 16,   /* required only where Kafka is */
+    MILL__NOT_OFFLINE = 16,   /* required even where its section is missing, but not offline */
     MILL__MAY_BE_EMPTY = 32,
 };
 
@@ -225,6 +225,8 @@ bool mill__parse_duration(struct mill__config *c, const struct mill__node *node,
 bool mill__parse_number(struct mill__config *c, const struct mill__node *node, const char *what, double *ret_value);
 bool mill__parse_text(struct mill__config *c, const struct mill__node *node, const char *what, const char **ret_text);
 
+/* The nearest of `count` names as "; hint: did you mean 'x'?", or "". */
+const char *mill__hint_near(struct mill__config *c, const char *word, const char *const *names, size_t count);
 /* The nearest of `count` names as "; hint: did you mean 'x'?" or the list of a few; "" where there is nothing to say.
  */
 const char *mill__hint(struct mill__config *c, const char *word, const char *const *names, size_t count);

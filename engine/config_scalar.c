@@ -219,12 +219,18 @@ static bool parse_text(struct mill__config *c, const struct mill__node *node, co
     return true;
 }
 
+const char *mill__hint_near(struct mill__config *c, const char *word, const char *const *names, size_t count)
+{
+    const char *near = count == 0 ? NULL : mill_suggest(mill_slice_of(word), names, count);
+    return near == NULL ? "" : mill_arena_printf(c->arena, "; hint: did you mean '%s'?", near);
+}
+
 const char *mill__hint(struct mill__config *c, const char *word, const char *const *names, size_t count)
 {
     enum { LISTED_MAX = 8 };
-    const char *near = count == 0 ? NULL : mill_suggest(mill_slice_of(word), names, count);
-    if (near != NULL) {
-        return mill_arena_printf(c->arena, "; hint: did you mean '%s'?", near);
+    const char *near = mill__hint_near(c, word, names, count);
+    if (near[0] != '\0') {
+        return near;
     }
     if (count == 0 || count > LISTED_MAX) {
         return "";
@@ -263,9 +269,8 @@ static bool parse_word(struct mill__config *c, const struct mill__node *node, co
             return true;
         }
     }
-    const char *near = mill_suggest(node->text, option->words, count);
-    mill__problem(c, node, "'%s': expected %s, found %s%s%s%s", what, expected, mill__node_found(c, node),
-                  near == NULL ? "" : "; hint: did you mean '", near == NULL ? "" : near, near == NULL ? "" : "'?");
+    mill__problem(c, node, "'%s': expected %s, found %s%s", what, expected, mill__node_found(c, node),
+                  mill__hint_near(c, text, option->words, count));
     return false;
 }
 

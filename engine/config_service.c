@@ -84,9 +84,11 @@ static void select_feature(struct mill__config *c, const struct mill_project *pr
             return;
         }
     }
-    mill__problem(c, node, "view '%s' has no feature '%s'%s", config->spec.name, name,
-                  mill__hint(c, name, names, count));
     out->broken = true;
+    if (!c->broken_views[view]) {
+        mill__problem(c, node, "view '%s' has no feature '%s'%s", config->spec.name, name,
+                      mill__hint(c, name, names, count));
+    }
 }
 
 static void select_text(struct mill__config *c, const struct mill_project *project, struct selection *out,

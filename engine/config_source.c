@@ -106,7 +106,7 @@ enum { TYPE_NAME_COUNT = sizeof(type_names) / sizeof(type_names[0]) };
 static const struct type_name *find_type(struct mill__config *c, const struct mill__node *node, const char *field)
 {
     const char *names[TYPE_NAME_COUNT], *text;
-    if (!mill__parse_text(c, node, field, &text)) {
+    if (!mill__parse_text(c, node, mill_arena_printf(c->arena, "fields.%s", field), &text)) {
         return NULL;
     }
     for (int i = 0; i < TYPE_NAME_COUNT; i++) {
@@ -118,7 +118,7 @@ static const struct type_name *find_type(struct mill__config *c, const struct mi
     mill__problem(c, node,
                   "type '%s' is not known; expected bool, int64, float64, string, timestamp, timestamp_seconds, "
                   "timestamp_millis or timestamp_micros%s",
-                  text, mill__hint(c, text, names, TYPE_NAME_COUNT));
+                  text, mill__hint_near(c, text, names, TYPE_NAME_COUNT));
     return NULL;
 }
 
@@ -274,7 +274,7 @@ static bool resolve_format(struct mill__config *c, const struct mill__raw_source
     bool json = strcmp(word, "json") == 0;
     if (!json && strcmp(word, "avro") != 0) {
         mill__problem(c, format, "message format '%s' is not known; expected json or avro%s", word,
-                      mill__hint(c, word, words, 2));
+                      mill__hint_near(c, word, words, 2));
         return false;
     }
     if (value != NULL && raw->fields != NULL) {
@@ -316,7 +316,8 @@ static void set_range(struct mill__config *c, const struct mill__node *node, str
                       const char *field)
 {
     if (node->kind != MILL__LIST || node->count != 2) {
-        mill__problem(c, node, "'ranges.%s': expected [min, max], found %s", field, mill__node_found(c, node));
+        mill__problem(c, node, "'ranges.%s': expected [min, max], found %s%s", field, mill__node_found(c, node),
+                      node->kind == MILL__LIST ? mill_arena_printf(c->arena, " of %u", node->count) : "");
         return;
     }
     double bound[2] = {-INFINITY, INFINITY};
@@ -372,10 +373,10 @@ static void resolve_map_rules(struct mill__config *c, const struct mill_source_s
         }
         enum mill_type type = spec->schema.fields[column].type;
         if (ranges && type != MILL_INT64 && type != MILL_FLOAT64 && type != MILL_TIMESTAMP) {
-            mill__problem(c, key, "field '%s' is a %s; expected a number or a timestamp for a range", key->text.p,
+            mill__problem(c, key, "field '%s' is of type %s; expected a number or a timestamp for a range", key->text.p,
                           mill_type_name(type));
         } else if (!ranges && type != MILL_STRING) {
-            mill__problem(c, key, "field '%s' is a %s; expected a string for allowed values", key->text.p,
+            mill__problem(c, key, "field '%s' is of type %s; expected a string for allowed values", key->text.p,
                           mill_type_name(type));
         } else if (ranges) {
             set_range(c, value, &rules[column], key->text.p);
@@ -424,7 +425,7 @@ static void resolve_key(struct mill__config *c, const struct mill__raw_source *r
         }
         enum mill_type type = source->spec.schema.fields[column].type;
         if (type != MILL_STRING && type != MILL_INT64) {
-            mill__problem(c, raw->key.at[i].node, "field '%s' is a %s; expected a string or int64 for a key",
+            mill__problem(c, raw->key.at[i].node, "field '%s' is of type %s; expected a string or int64 for a key",
                           raw->key.at[i].s, mill_type_name(type));
         }
         source->key_columns[source->key_count++] = (uint32_t)column;
@@ -443,7 +444,7 @@ static void resolve_timestamp(struct mill__config *c, const struct mill__raw_sou
     spec->timestamp_column = (uint32_t)column;
     enum mill_type type = spec->schema.fields[column].type;
     if (type != MILL_TIMESTAMP) {
-        mill__problem(c, raw->timestamp_field.node, "field '%s' is a %s; expected a timestamp%s",
+        mill__problem(c, raw->timestamp_field.node, "field '%s' is of type %s; expected a timestamp%s",
                       raw->timestamp_field.s, mill_type_name(type),
                       spec->format == MILL_FORMAT_AVRO
                           ? "; hint: in Avro a long with logicalType timestamp-millis or timestamp-micros"

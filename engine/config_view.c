@@ -102,23 +102,27 @@ static const struct mill_source_config *find_source(struct mill__config *c, cons
     return NULL;
 }
 
-static void check_join_keys(struct mill__config *c, const struct mill__raw_view *raw,
+static bool check_join_keys(struct mill__config *c, const struct mill__raw_view *raw,
                             const struct mill_source_config *source, const struct mill_view_config *view)
 {
+    bool good = true;
     for (uint32_t i = 0; i < view->spec.entity.key_count; i++) {
         const struct mill_join_key *key = &view->spec.entity.keys[i];
         int column = mill_schema_find(&source->spec.schema, mill_slice_of(key->name));
-        if (column < 0) {
+        bool known = column >= 0;
+        if (!known) {
             mill__problem(c, raw->entities.node, "source '%s' has no field '%s', a join key of entity '%s'%s",
                           source->spec.name, key->name, view->spec.entity.name,
                           mill__hint_fields(c, key->name, &source->spec.schema));
         } else if (source->spec.schema.fields[column].type != key->type) {
             mill__problem(c, raw->entities.node,
-                          "join key '%s' is %s but the field of source '%s' is a %s; expected the same type", key->name,
-                          key->type == MILL_STRING ? "STRING" : "INT64", source->spec.name,
+                          "join key '%s' is %s but the field of source '%s' is of type %s; expected the same type",
+                          key->name, key->type == MILL_STRING ? "STRING" : "INT64", source->spec.name,
                           mill_type_name(source->spec.schema.fields[column].type));
         }
+        good = good && known && source->spec.schema.fields[column].type == key->type;
     }
+    return good;
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ static bool check_collisions(struct mill__config *c, const struct mill__raw_view
 }
 
 /* What the tables and the checks above cannot see (which function takes which type, which hop suits which window) is
- * the compiler's to say. Gives the types of features and aggregates to the scope where derivations_left is set. */
+ * the compiler's to say. Where scope is given it gets their types. */
 static bool compile_view(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_view_spec *spec,
                          struct mill__scope *scope)
 {
@@ -212,7 +216,7 @@ static bool compile_view(struct mill__config *c, const struct mill__raw_view *ra
     }
     const struct mill_schema *schema = mill_view_schema(view);
     for (uint32_t i = 0; scope != NULL && i < mill_view_output_count(view); i++) {
-        mill__scope_add(c, scope, mill_arena_strdup(c->arena, schema->fields[i].name), schema->fields[i].type);
+        mill__scope_add(c, scope, mill_arena_strdup(c->arena, schema->fields[i].name), schema->fields[i].type, false);
     }
     mill_view_free(view);
     return true;
@@ -244,8 +248,51 @@ static uint32_t count_aggregates(const struct mill__raw_view *raw)
     return count > MILL__OUTPUTS_MAX ? MILL__OUTPUTS_MAX + 1 : (uint32_t)count;
 }
 
+/* Their types are not known; what follows from that is not reported. */
+static void add_doubtful_aggregates(struct mill__config *c, struct mill__scope *scope,
+                                    const struct mill__aggregates *aggregates)
+{
+    for (uint32_t i = 0; i < aggregates->count; i++) {
+        mill__scope_add(c, scope, aggregates->at[i].name, MILL_FLOAT64, true);
+    }
+}
+
+static bool is_feature(const struct mill_view_spec *spec, const char *name)
+{
+    for (uint32_t i = 0; i < spec->feature_count; i++) {
+        if (strcmp(spec->features[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The compiler stops at the first problem of a view. Where there is one, each aggregate is compiled by itself, so that
+ * this run names all of them. */
+static void check_each_aggregate(struct mill__config *c, const struct mill__raw_view *raw,
+                                 const struct mill_view_spec *spec, const struct mill__aggregates *aggregates)
+{
+    enum { WORK_MAX = 100000 };
+    struct mill_view_spec one = *spec;
+    struct mill_view *view;
+    one.aggregate_count = 0;
+    one.derivation_count = 0;
+    if ((uint64_t)aggregates->count * (spec->feature_count + 1) > WORK_MAX ||
+        mill_view_compile(&one, &view, NULL) < 0) {
+        return;
+    }
+    mill_view_free(view);
+    one.aggregate_count = 1;
+    for (uint32_t i = 0; i < aggregates->count; i++) {
+        one.aggregates = &aggregates->at[i];
+        if (!aggregates->doubtful[i] && !is_feature(spec, one.aggregates->name)) {
+            compile_view(c, raw, &one, NULL);
+        }
+    }
+}
+
 static void resolve_columns(struct mill__config *c, const struct mill__raw_view *raw,
-                            const struct mill_source_config *source, struct mill_view_config *view)
+                            const struct mill_source_config *source, struct mill_view_config *view, bool keyed)
 {
     struct mill_view_spec *spec = &view->spec;
     struct mill__scope scope = {0};
@@ -257,11 +304,13 @@ static void resolve_columns(struct mill__config *c, const struct mill__raw_view 
         return;
     }
     for (uint32_t i = 0; i < source->spec.schema.field_count; i++) {
-        mill__scope_add(c, &scope, source->spec.schema.fields[i].name, source->spec.schema.fields[i].type);
+        mill__scope_add(c, &scope, source->spec.schema.fields[i].name, source->spec.schema.fields[i].type, false);
     }
     bool good = mill__resolve_features(c, &raw->features, &scope, spec->zone, &spec->features);
     spec->feature_count = raw->features.count;
+    bool features_good = good;
     out.at = mill_arena_zarray(c->arena, struct mill_aggregate_spec, aggregate_count);
+    out.doubtful = mill_arena_zarray(c->arena, bool, aggregate_count);
     const struct mill__raw_aggregation *aggregations = raw->aggregations.at;
     for (uint32_t i = 0; i < raw->aggregations.count; i++) {
         good = mill__resolve_aggregation(c, &aggregations[i], &scope, spec->zone, &out) && good;
@@ -273,24 +322,25 @@ static void resolve_columns(struct mill__config *c, const struct mill__raw_view 
                       spec->name);
         return;
     }
-    good = check_collisions(c, raw, view) && good;
-    if (good && mill__view_output_count(view) > 0) {
-        good = compile_view(c, raw, spec, &scope);
-    }
-    if (!good || raw->derivations.count == 0) {
-        return;
+    bool unique = check_collisions(c, raw, view);
+    bool compiled = good && unique && keyed && compile_view(c, raw, spec, &scope);
+    if (!compiled) {
+        add_doubtful_aggregates(c, &scope, &out);
+        if (features_good && keyed) {
+            check_each_aggregate(c, raw, spec, &out);
+        }
     }
     good = mill__resolve_features(c, &raw->derivations, &scope, spec->zone, &spec->derivations);
     spec->derivation_count = raw->derivations.count;
-    if (good && check_collisions(c, raw, view)) {
+    unique = check_collisions(c, raw, view);
+    if (compiled && good && unique && spec->derivation_count > 0) {
         compile_view(c, raw, spec, NULL);
     }
 }
 
-static void resolve_view(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_project *project,
-                         struct mill_view_config *view)
+static void resolve_parts(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_project *project,
+                          struct mill_view_config *view)
 {
-    uint32_t errors = c->problems->error_count;
     view->spec.name = raw->name.s == NULL ? "" : raw->name.s;
     if (raw->node == NULL) {
         return;
@@ -313,11 +363,16 @@ static void resolve_view(struct mill__config *c, const struct mill__raw_view *ra
         return; /* the source's own problems come first */
     }
     view->spec.source_schema = &source->spec.schema;
-    check_join_keys(c, raw, source, view);
-    if (view->spec.entity.key_count == 0 && c->problems->error_count == errors) {
-        return;
-    }
-    resolve_columns(c, raw, source, view);
+    bool keyed = view->spec.entity.key_count > 0 && check_join_keys(c, raw, source, view);
+    resolve_columns(c, raw, source, view, keyed);
+}
+
+static void resolve_view(struct mill__config *c, const struct mill__raw_view *raw, const struct mill_project *project,
+                         struct mill_view_config *view, bool *ret_broken)
+{
+    uint32_t errors = c->problems->error_count;
+    resolve_parts(c, raw, project, view);
+    *ret_broken = c->problems->error_count > errors;
 }
 
 void mill__resolve_views(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project)
@@ -327,10 +382,11 @@ void mill__resolve_views(struct mill__config *c, const struct mill__raw_project 
     struct mill_view_config *views = mill_arena_zarray(c->arena, struct mill_view_config, count);
     const struct mill__text **names = mill_arena_array(c->arena, const struct mill__text *, count);
 
+    c->broken_views = mill_arena_zarray(c->arena, bool, count);
     c->zones = mill_arena_zarray(c->arena, struct mill_timezone *, count);
     for (uint32_t i = 0; i < count; i++) {
         names[i] = &raws[i].name;
-        resolve_view(c, &raws[i], project, &views[i]);
+        resolve_view(c, &raws[i], project, &views[i], &c->broken_views[i]);
     }
     mill__check_unique(c, "feature view", names, count);
     project->views = views;

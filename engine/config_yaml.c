@@ -67,11 +67,11 @@ static void report_syntax_error(struct loader *l)
     if (strstr(p->problem, "cannot start any token") != NULL) {
         hint = "; hint: indent with blanks, not tabs, and quote values that begin with % @ or `";
     } else if (strstr(p->problem, "mapping values are not allowed") != NULL) {
-        hint = "; hint: quote values that hold ': '";
+        hint = "; hint: check the indentation, and quote values that hold ': '";
     } else if (strstr(p->problem, "expected ',' or '") != NULL) {
         hint = "; hint: quote values that hold commas, quotes, braces or brackets";
     }
-    if (p->context != NULL && p->context_mark.line + 1 != 0) {
+    if (p->context != NULL && p->context_mark.index != p->problem_mark.index) {
         mill__problem_at(l->c, line, col, "not valid YAML: %s %s that begins at %zu:%zu%s", p->problem, p->context,
                          p->context_mark.line + 1, p->context_mark.column + 1, hint);
     } else {
@@ -121,7 +121,8 @@ static bool place(struct loader *l, struct mill__node *node, yaml_mark_t mark)
     }
     struct frame *frame = &l->frames[l->depth - 1];
     if (frame->node->kind == MILL__MAP && frame->key == NULL && node->kind != MILL__SCALAR) {
-        return fail_at(l, mark, "a key must be plain text, not a list or mapping");
+        mill__problem(l->c, node, "a key must be plain text, not a list or mapping");
+        return false;
     }
     frame->node->weight += node->weight;
     if (frame->node->weight > MILL__NODES_MAX) {

@@ -133,7 +133,12 @@ static bool find_alias(struct lookup *l, const char *alias, struct manifest *ret
             return false;
         }
         for (uint32_t k = 0; k < manifest.aliases.count && known_count < 64; k++) {
-            known[known_count++] = manifest.aliases.at[k].s;
+            size_t n = 0;
+            while (n < known_count && strcmp(known[n], manifest.aliases.at[k].s) != 0) {
+                n++;
+            }
+            known[n] = manifest.aliases.at[k].s;
+            known_count += n == known_count;
         }
         if (!has_alias(&manifest, alias)) {
             continue;
