@@ -138,7 +138,7 @@ bool mill__wide_sum_narrow(const struct mill__wide_sum *wide, mill__i128 *ret_ma
         *ret_exponent = 0;
         return true;
     }
-    if (high - low >= 126) {
+    if (high - low > 126) {
         return false;
     }
     mill__i128 magnitude = (mill__i128)bits_at(limb, low);
