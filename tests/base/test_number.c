@@ -166,13 +166,13 @@ static void check_shortest_float(float v)
 static void random_bits_round_trip(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 1500000; i++) {
+    for (unsigned i = 0; i < 1100000; i++) {
         double v = double_of(random_u64());
         if (isfinite(v)) {
             check_double(v);
         }
     }
-    for (unsigned i = 0; i < 1500000; i++) {
+    for (unsigned i = 0; i < 1100000; i++) {
         float v = float_of((uint32_t)random_u64());
         if (isfinite(v)) {
             check_float(v);
@@ -183,7 +183,7 @@ static void random_bits_round_trip(void **state)
 static void random_bits_are_shortest(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 60000; i++) {
+    for (unsigned i = 0; i < 25000; i++) {
         double v = double_of(random_u64());
         float f = float_of((uint32_t)random_u64());
         if (isfinite(v)) {
@@ -281,7 +281,7 @@ static void random_texts_parse_as_strtod(void **state)
 {
     (void)state;
     char text[1024];
-    for (unsigned i = 0; i < 400000; i++) {
+    for (unsigned i = 0; i < 200000; i++) {
         random_text(text);
         check_parse(text);
     }
@@ -316,7 +316,7 @@ static void halfway_points(void **state)
 {
     (void)state;
     char text[1600];
-    for (unsigned i = 0; i < 15000; i++) {
+    for (unsigned i = 0; i < 8000; i++) {
         double v = fabs(double_of(random_u64()));
         double far = double_of((random_u64() & ((UINT64_C(1) << 52) - 1)) | (uint64_t)(960 + random_below(130)) << 52);
         v = i % 2 == 0 || !(v < 1e300) ? far : v;

@@ -224,8 +224,8 @@ static void rules_agree_with_glibc(void **state)
         "EST5EDT,59,299/4",                     /* days of a year with it */
         "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",      /* a negative hour */
         "IST-2IDT,M3.4.4/26,M10.5.0",           /* an hour beyond the day */
-        "XXX3",                                 /* none */
-        "XXX-5:45:30YYY-6:15,M1.1.0/0:30:15,M12.5.6/23:59:59",
+        "AAA3",                                 /* none */
+        "AAA-5:45:30YYY-6:15,M1.1.0/0:30:15,M12.5.6/23:59:59",
     };
     struct mill_buffer bytes = {0};
     setenv("TZDIR", dir, 1);
@@ -286,7 +286,7 @@ static void special_files(void **state)
     mill_timezone_close(zone);
 
     f = sample;
-    f.footer = "XXX3EDT4,0/0,J365/23"; /* RFC 8536: daylight saving time all year, at -4 h */
+    f.footer = "AAA3EDT4,0/0,J365/23"; /* RFC 8536: daylight saving time all year, at -4 h */
     zone = open_file(&f);
     assert_non_null(zone);
     for (int year = 2002; year < 2030; year++) {
@@ -377,7 +377,7 @@ static void damaged_files(void **state)
     (void)state;
     struct mill_buffer bytes = {0};
     setenv("TZDIR", dir, 1);
-    for (unsigned i = 0; i < 3000; i++) {
+    for (unsigned i = 0; i < 400; i++) {
         build(&sample, &bytes);
         for (unsigned hits = 1 + random_below(3); hits > 0; hits--) {
             bytes.p[random_below((uint32_t)bytes.n)] = (char)random_below(256);
