@@ -412,6 +412,7 @@ bool mill_engine_is_ready(struct mill_engine *engine, struct mill_buffer *why)
         {MILL__TROUBLE_REDIS, "the online store cannot be reached"},
         {MILL__TROUBLE_DISK, "state cannot be written to the offline store"},
         {MILL__TROUBLE_REGISTRY, "the schema registry cannot be reached"},
+        {MILL__TROUBLE_FENCED, "another engine writes some partitions of the online store"},
     };
     unsigned trouble = 0;
 

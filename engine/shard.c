@@ -184,6 +184,22 @@ static int run_inputs(struct mill__shard *shard, struct mill_error *err)
     return shard->rc;
 }
 
+/*
+ * Another process has claimed a partition. Mostly this one has lost it in the group and hears of that at its next poll;
+ * where it keeps it, two engines run on one project, which readiness says until the partition goes.
+ */
+static void note_fenced(struct mill__shard *shard)
+{
+    int32_t partition;
+
+    while (mill_online_fenced(shard->online, &partition)) {
+        mill_log(MILL_LOG_ERROR, "redis",
+                 "another engine has taken partition %d of the online store; this one writes no more rows of it",
+                 partition);
+        mill__shard_set_trouble(shard, MILL__TROUBLE_FENCED, true);
+    }
+}
+
 static int sync_online(struct mill__shard *shard, struct mill_error *err)
 {
     if (shard->online == NULL) {
@@ -193,9 +209,10 @@ static int sync_online(struct mill__shard *shard, struct mill_error *err)
     if (rc == MILL_EUNAVAIL) {
         mill_log(MILL_LOG_WARNING, "redis", "waiting for the online store: %s", err->msg);
     }
+    note_fenced(shard);
     mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
     mill_gauge_set(shard->metrics.online_pending_bytes, (double)mill_online_pending_bytes(shard->online));
-    return rc == MILL_EUNAVAIL ? MILL_OK : rc;
+    return rc == MILL_EUNAVAIL || rc == MILL_EDATA ? MILL_OK : rc;
 }
 
 static int flush_if_due(struct mill__shard *shard, struct mill_error *err)

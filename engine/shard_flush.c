@@ -76,7 +76,9 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
         if (shard->online != NULL) {
             int rc = mill_online_sync(shard->online, true, err);
             mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
-            MILL_TRY(rc);
+            if (rc < 0 && rc != MILL_EDATA) { /* fenced: those rows are another engine's now */
+                return rc;
+            }
         }
         if (shard->engine->kv != NULL) {
             fill_batch(shard);

@@ -228,6 +228,7 @@ void mill__shard_revoked(void *context, struct mill_partition *partition, void *
     }
     give_back_records(input);
     free_input(input);
+    mill__shard_set_trouble(shard, MILL__TROUBLE_FENCED, false);
 }
 
 /* Tables may close what no event still to come can reach. */

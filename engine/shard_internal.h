@@ -72,6 +72,7 @@ enum mill__trouble {
     MILL__TROUBLE_DISK = 4,
     MILL__TROUBLE_REGISTRY = 8,
     MILL__TROUBLE_STARTING = 16,
+    MILL__TROUBLE_FENCED = 32,
 };
 
 struct mill__shard {
