@@ -91,12 +91,34 @@ int mill_kafka_admin_partition_count(struct mill_kafka_admin *admin, const char 
     return 0;
 }
 
+static int64_t deadline_of(int timeout_ms)
+{
+    return mill_clock_mono_ns() + timeout_ms * INT64_C(1000000);
+}
+
+/* Sleeps a little; false at the deadline. */
+static bool may_retry(int64_t deadline_ns)
+{
+    const struct timespec pause = {0, 20000000};
+    nanosleep(&pause, NULL);
+    return mill_clock_mono_ns() < deadline_ns;
+}
+
+/* A broker is told of a new topic, or of its becoming the leader, a moment after the cluster says so. */
+static bool is_settling(rd_kafka_resp_err_t resp_err)
+{
+    return resp_err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || resp_err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
 int mill_kafka_admin_watermarks(struct mill_kafka_admin *admin, const char *topic, int32_t partition, int timeout_ms,
                                 int64_t *ret_low, int64_t *ret_high, struct mill_error *err)
 {
-    int64_t low, high;
-    rd_kafka_resp_err_t resp_err =
-        rd_kafka_query_watermark_offsets(admin->rk, topic, partition, &low, &high, timeout_ms);
+    int64_t deadline_ns = deadline_of(timeout_ms), low, high;
+    rd_kafka_resp_err_t resp_err;
+
+    do {
+        resp_err = rd_kafka_query_watermark_offsets(admin->rk, topic, partition, &low, &high, timeout_ms);
+    } while (is_settling(resp_err) && may_retry(deadline_ns));
     if (resp_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return refused(admin, topic, resp_err, err);
     }
@@ -176,27 +198,32 @@ static int create(struct mill_kafka_admin *admin, const char *topic, int32_t par
     return 0;
 }
 
+/* A new topic can be used when each of its partitions answers. */
+static int wait_usable(struct mill_kafka_admin *admin, const char *topic, int timeout_ms, struct mill_error *err)
+{
+    int64_t deadline_ns = deadline_of(timeout_ms), low, high;
+    int32_t count = 0;
+    int rc;
+
+    do {
+        rc = mill_kafka_admin_partition_count(admin, topic, timeout_ms, &count, err);
+    } while (rc < 0 && may_retry(deadline_ns));
+    for (int32_t i = 0; i < count && rc == 0; i++) {
+        rc = mill_kafka_admin_watermarks(admin, topic, i, timeout_ms, &low, &high, err);
+    }
+    return rc;
+}
+
 int mill_kafka_admin_create_topic(struct mill_kafka_admin *admin, const char *topic, int32_t partition_count,
                                   const char *const *config, int timeout_ms, struct mill_error *err)
 {
-    const struct timespec pause = {0, 20000000};
-    int64_t deadline_ns = mill_clock_mono_ns() + timeout_ms * INT64_C(1000000);
     int32_t count;
-
     int rc = mill_kafka_admin_partition_count(admin, topic, timeout_ms, &count, err);
     if (rc != MILL_ENOINPUT) {
         return rc;
     }
     MILL_TRY(create(admin, topic, partition_count, config, timeout_ms, err));
-    /* Brokers hear of a new topic one after another: wait until it can be used. */
-    do {
-        rc = mill_kafka_admin_partition_count(admin, topic, timeout_ms, &count, err);
-        if (rc == 0) {
-            return 0;
-        }
-        nanosleep(&pause, NULL);
-    } while (mill_clock_mono_ns() < deadline_ns);
-    return rc;
+    return wait_usable(admin, topic, timeout_ms, err);
 }
 
 /* ---- one question, one client ---- */

@@ -307,13 +307,15 @@ void mill_consumer_close(struct mill_consumer *consumer)
 
 /* ---- poll ---- */
 
-/* An error on the common queue concerns no partition: topics that are not there (yet), group trouble. All of these
- * librdkafka tries again by itself. */
+/* An error on the common queue concerns no partition: topics that are not there (yet), group trouble. librdkafka
+ * tries again by itself, but for the one kind that it calls fatal (our name in the group was taken). */
 static void take_common(struct mill_consumer *consumer, rd_kafka_message_t *message)
 {
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         fail(consumer, MILL_EBUG, "a message came outside of the assignment", rd_kafka_topic_name(message->rkt));
-    } else if (message->err != RD_KAFKA_RESP_ERR__FATAL) {
+    } else if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+        mill__kafka_note_fatal(consumer->rk, &consumer->client);
+    } else {
         mill__kafka_log(&consumer->client, LOG_WARNING, "%s", rd_kafka_message_errstr(message));
     }
     rd_kafka_message_destroy(message);

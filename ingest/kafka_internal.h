@@ -36,6 +36,8 @@ int mill__kafka_open(enum mill__kafka_role role, struct rd_kafka_conf_s *conf, s
 void mill__kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *value);
 /* Passes a line of our own to the log callback. */
 void mill__kafka_log(const struct mill__kafka_client *client, int syslog_level, const char *fmt, ...) MILL_PRINTF(3, 4);
+/* Notes the error that ended a client, so that the next poll returns it. */
+void mill__kafka_note_fatal(struct rd_kafka_s *rk, struct mill__kafka_client *client);
 /* The code that an error of librdkafka means to a caller: is it worth waiting for? */
 int mill__kafka_error_code(int resp_err);
 

@@ -110,17 +110,22 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     mill__kafka_log(client, level, "%s: %s", facility, text);
 }
 
+void mill__kafka_note_fatal(struct rd_kafka_s *rk, struct mill__kafka_client *client)
+{
+    char text[TEXT_MAX];
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, text, sizeof(text));
+    if (cause != RD_KAFKA_RESP_ERR_NO_ERROR && client->fatal.code == 0) {
+        mill_fail(&client->fatal, mill__kafka_error_code(cause), "kafka client: %s", text);
+    }
+}
+
 /* Polling thread. Errors that librdkafka cannot cure end the client; everything else it retries by itself. */
 static void on_error(rd_kafka_t *rk, int resp_err, const char *reason, void *opaque)
 {
     struct mill__kafka_client *client = opaque;
 
     if (resp_err == RD_KAFKA_RESP_ERR__FATAL) {
-        char text[TEXT_MAX];
-        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, text, sizeof(text));
-        if (client->fatal.code == 0) {
-            mill_fail(&client->fatal, mill__kafka_error_code(cause), "kafka client: %s", text);
-        }
+        mill__kafka_note_fatal(rk, client);
         return;
     }
     if (resp_err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {

@@ -40,19 +40,30 @@ static void note_failure(void *context, const char *topic, struct mill_slice val
     snprintf(f->failure_why, sizeof(f->failure_why), "%s", why);
 }
 
+static void open_producer(struct fixture *f, const char *brokers, const char *const *pairs)
+{
+    struct mill_error err = {0};
+    f->options = (struct mill_kafka_options){
+        .brokers = brokers, .group = "g", .client_id = "test", .librdkafka = pairs, .on_log = count_log, .context = f};
+    check(mill_producer_open(&f->options, note_failure, f, &f->producer, &err), &err);
+}
+
 void fixture_open(struct fixture *f, const char *topic, int32_t partition_count, const char *const *pairs)
 {
     struct mill_error err = {0};
     memset(f, 0, sizeof(*f));
     check(mill_mock_kafka_open(&f->mock, &err), &err);
     check(mill_mock_kafka_create_topic(f->mock, topic, partition_count, &err), &err);
-    f->options = (struct mill_kafka_options){.brokers = mill_mock_kafka_brokers(f->mock),
-                                             .group = "g",
-                                             .client_id = "test",
-                                             .librdkafka = pairs,
-                                             .on_log = count_log,
-                                             .context = f};
-    check(mill_producer_open(&f->options, note_failure, f, &f->producer, &err), &err);
+    open_producer(f, mill_mock_kafka_brokers(f->mock), pairs);
+}
+
+void fixture_open_at(struct fixture *f, const char *brokers, const char *topic, int32_t partition_count,
+                     const char *const *pairs)
+{
+    struct mill_error err = {0};
+    memset(f, 0, sizeof(*f));
+    open_producer(f, brokers, pairs);
+    check(mill_kafka_create_topic(&f->options, topic, partition_count, NULL, TIMEOUT_MS, &err), &err);
 }
 
 void fixture_close(struct fixture *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A mock broker, a producer and consumers that know what they must see; for the tests of the Kafka client. Include
- * cmocka.h first. */
+/* A broker (the mock, or a real one), a producer and consumers that know what they must see; for the tests of the Kafka
+ * client. Include cmocka.h first. */
 #ifndef MILL_TEST_KAFKA_FIXTURE_H
 #define MILL_TEST_KAFKA_FIXTURE_H
 
@@ -22,6 +22,9 @@ struct fixture {
 
 /* A mock broker with one topic and a producer; pairs: librdkafka options or NULL. */
 void fixture_open(struct fixture *f, const char *topic, int32_t partition_count, const char *const *pairs);
+/* The same with a running cluster. */
+void fixture_open_at(struct fixture *f, const char *brokers, const char *topic, int32_t partition_count,
+                     const char *const *pairs);
 void fixture_close(struct fixture *f);
 /* Messages first..first+count-1 to each partition; the n-th is "p<partition>-<n>" and lands at offset n where the
  * topic holds nothing else. */
