@@ -179,6 +179,11 @@ void mill_gauge_set(struct mill_metric *g, double v)
     atomic_store_explicit(&g->value, mill__bits_of(isnan(v) ? (double)NAN : v), memory_order_relaxed);
 }
 
+void mill_gauge_unset(struct mill_metric *g)
+{
+    atomic_store_explicit(&g->value, MILL__GAUGE_UNSET, memory_order_relaxed);
+}
+
 void mill_histogram_observe(struct mill_metric *h, double v)
 {
     if (isnan(v)) {

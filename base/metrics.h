@@ -37,11 +37,14 @@ struct mill_metric *mill_metrics_histogram(struct mill_metrics *m, const char *n
 /* Owner thread only. */
 void mill_counter_add(struct mill_metric *c, uint64_t n);
 void mill_gauge_set(struct mill_metric *g, double v);
+/* Back to what it was before it was first set: it takes no part in its series, and a series without parts is not
+ * written (a partition that left has no lag and no watermark). */
+void mill_gauge_unset(struct mill_metric *g);
 void mill_histogram_observe(struct mill_metric *h, double v);
 
 /* Any thread. */
 uint64_t mill_counter_value(const struct mill_metric *c);
-double mill_gauge_value(const struct mill_metric *g);
+double mill_gauge_value(const struct mill_metric *g); /* 0 where it is not set */
 /* The value below which share q (0 to 1) of the observations lie, interpolated inside its bucket. */
 double mill_histogram_quantile(const struct mill_metric *h, double q);
 

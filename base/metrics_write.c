@@ -33,8 +33,9 @@ static void merge_gauge(enum mill_gauge_merge merge, bool first, double v, doubl
     }
 }
 
-/* Gauges that were never set take no part: a shard without partitions has no watermark to be the least. */
-static void merge_series(const struct mill__family *f, const struct mill__series *s, struct merged *ret)
+/* Gauges that are not set take no part: a shard without partitions has no watermark to be the least. False where that
+ * leaves nothing to be written. */
+static bool merge_series(const struct mill__family *f, const struct mill__series *s, struct merged *ret)
 {
     bool first = true;
     *ret = (struct merged){0};
@@ -60,6 +61,7 @@ static void merge_series(const struct mill__family *f, const struct mill__series
             break;
         }
     }
+    return f->type != MILL__GAUGE || !first;
 }
 
 void mill__metrics_add_double(struct mill_buffer *out, double v)
@@ -108,7 +110,9 @@ static void write_histogram(const struct mill__family *f, const char *labels, co
 static void write_series(const struct mill__family *f, const struct mill__series *s, struct mill_buffer *out)
 {
     struct merged v;
-    merge_series(f, s, &v);
+    if (!merge_series(f, s, &v)) {
+        return;
+    }
     switch (f->type) {
     case MILL__COUNTER:
         add_name(out, f->name, "", s->labels);
@@ -160,7 +164,9 @@ void mill_metrics_each(struct mill_metrics *m,
     for (const struct mill__family *f = m->families; f != NULL; f = f->next) {
         for (const struct mill__series *s = f->series; s != NULL; s = s->next) {
             struct merged v;
-            merge_series(f, s, &v);
+            if (!merge_series(f, s, &v)) {
+                continue;
+            }
             mill_buffer_reset(&labels);
             mill_buffer_printf(&labels, s->labels[0] != '\0' ? "{%s}" : "%s", s->labels);
             mill_buffer_reset(&name);

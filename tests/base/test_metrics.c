@@ -83,7 +83,6 @@ static void families_are_merged_and_sorted(void **state)
                                            "mill_most -7.0\n"
                                            "# HELP mill_nobody Never set.\n"
                                            "# TYPE mill_nobody gauge\n"
-                                           "mill_nobody 0.0\n"
                                            "# HELP mill_records_total Records read.\n"
                                            "# TYPE mill_records_total counter\n"
                                            "mill_records_total{source=\"a\"} 1152921504606846983\n"
@@ -98,6 +97,11 @@ static void families_are_merged_and_sorted(void **state)
     assert_non_null(strstr(out.p, "mill_least -Inf\n"));
     assert_non_null(strstr(out.p, "mill_most +Inf\n"));
     assert_non_null(strstr(out.p, "mill_nobody NaN\n"));
+    mill_gauge_unset(least2);
+    mill_gauge_unset(unset);
+    own_text(m, &out);
+    assert_non_null(strstr(out.p, "mill_least 7.0\n"));
+    assert_null(strstr(out.p, "\nmill_nobody "));
     mill_buffer_clear(&out);
     mill_metrics_free(m);
     mill_metrics_free(NULL);
