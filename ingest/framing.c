@@ -107,7 +107,7 @@ bool mill__frame_parse(enum mill_framing framing, const struct mill_record *reco
     case MILL_FRAMING_SINGLE_OBJECT:
         return parse_single_object(record->value, ret_id, ret_body, fault);
     }
-    mill_assert(!"a framing");
+    mill_assert(false); /* not a framing */
     return false;
 }
 

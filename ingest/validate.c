@@ -131,7 +131,7 @@ static void check_range(const struct mill_source_spec *spec, const struct mill_f
         break;
     case MILL_BOOL:
     case MILL_STRING:
-        mill_assert(!"a range is for numbers and times");
+        mill_assert(false); /* a range is for numbers and times */
         break;
     }
 }

@@ -431,7 +431,7 @@ static __attribute__((noinline)) enum mill__avro_cause step(struct flow *flow, s
     case MILL__OP_END:
         break;
     }
-    mill_assert(!"an op that the main loop handles");
+    mill_assert(false); /* the main loop handles these */
     return MILL__CAUSE_NONE;
 }
 

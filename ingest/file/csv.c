@@ -15,7 +15,8 @@
 #include "base/suggest.h"
 #include "ingest/file/file_internal.h"
 
-enum { NOT_IN_FILE = UINT32_MAX, HEADER_MAX = 1 << 20, HEADER_SHOWN = 200 };
+enum { HEADER_MAX = 1 << 20, HEADER_SHOWN = 200 };
+#define NOT_IN_FILE UINT32_MAX
 
 struct field {
     const char *p;
