@@ -47,7 +47,9 @@ static int split_listen(const char *listen, char *host, size_t host_size, const 
         listen++;
         n -= 2;
     }
-    if (n == 0 || n >= host_size || colon[1] == '\0') {
+    size_t digits = colon == NULL ? 0 : strspn(colon + 1, "0123456789");
+    if (n == 0 || n >= host_size || digits == 0 || digits > 5 || colon[1 + digits] != '\0' ||
+        strtol(colon + 1, NULL, 10) > 65535) {
         return mill_fail(err, MILL_ECONFIG, "cannot listen on '%s'; expected ADDRESS:PORT such as 127.0.0.1:6566",
                          listen);
     }
