@@ -49,14 +49,15 @@ struct mill_json_reader {
 void mill_json_reader_init(struct mill_json_reader *r, struct mill_slice input, struct mill_buffer *unescaped);
 /* After MILL_JSON_ERROR every further call gives MILL_JSON_ERROR. Checks grammar, UTF-8 of strings, depth. */
 enum mill_json_token mill_json_next(struct mill_json_reader *r);
-/* Passes over the value that the last token began (all of an object or array; nothing for a scalar).
- * MILL_EDATA on a grammar error. */
+/* Passes over the value that the last token began (all of an object or array; nothing for a scalar), or over the
+ * value that follows if it was a key. MILL_EDATA on a grammar error. */
 int mill_json_skip(struct mill_json_reader *r, enum mill_json_token token) MILL_MUST_CHECK;
-/* Fills *err with the reader's error and its line and column. Returns MILL_EDATA. */
+/* Fills *err with the reader's error ("not JSON: expected ':', found '2'") and its line and column, in characters.
+ * Returns MILL_EDATA. */
 int mill_json_fail(const struct mill_json_reader *r, struct mill_error *err);
 
 /* The writer: values into a buffer, commas and colons by itself. Compact, or with newlines and two
- * blanks a level where indent is set. */
+ * blanks a level where indent is set. Bytes of strings that are not UTF-8 become U+FFFD. */
 struct mill_json_writer {
     struct mill_buffer *out;
     bool indent, need_comma, after_key;
