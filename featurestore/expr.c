@@ -43,6 +43,8 @@ int mill_expr_compile(struct mill_slice text, const struct mill_expr_scope *scop
     mill_arena_init(&expr->arena, 0);
     expr->zone = scope->zone;
     struct mill__expr_compiler c = {.text = text, .scope = scope, .err = err};
+    c.pending_capacity = 32;
+    c.pending = mill_malloc(c.pending_capacity * sizeof(c.pending[0]));
     mill__expr_builder_init(&c.builder, &expr->arena, scope->zone);
 
     int rc = compile(&c, expr);

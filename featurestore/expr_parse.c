@@ -42,7 +42,7 @@ static int expect(struct mill__expr_compiler *c, enum mill__expr_token token, co
 static void push(struct mill__expr_compiler *c, struct mill__expr_operand operand)
 {
     if (c->pending_count == c->pending_capacity) {
-        c->pending_capacity = c->pending_capacity == 0 ? 32 : c->pending_capacity * 2;
+        c->pending_capacity *= 2;
         c->pending = mill_realloc(c->pending, c->pending_capacity * sizeof(c->pending[0]));
     }
     c->pending[c->pending_count++] = operand;
