@@ -24,7 +24,7 @@ static struct layout layout_of(const struct mill_model *model, uint32_t tile)
     struct layout at = {0};
     at.margins = rounded(mill__values_size(&model->tables, &model->forest, tile));
     at.kernel = at.margins + rounded(((size_t)tile + 1) * row_width(&model->forest) * sizeof(double));
-    at.total = at.kernel + mill__walk_scratch(&model->tables, &model->forest);
+    at.total = at.kernel + model->tables.scratch;
     return at;
 }
 
@@ -78,7 +78,8 @@ void mill__score_rows(const struct mill_model *model, const struct mill__rows *r
         uint32_t n = row_count - first < tile ? (uint32_t)(row_count - first) : tile;
         size_t stride = 0;
         const void *values = mill__load_values(&model->tables, forest, rows, first, n, scratch + at.values, &stride);
-        mill__walk_rows(&model->tables, forest, values, stride, n, margins, scratch + at.kernel);
+        const struct mill__kernel *kernel = mill__kernels[model->tables.choice[n]];
+        kernel->run(&model->tables, forest, values, stride, n, margins, scratch + at.kernel);
         for (uint32_t r = 0; r < n; r++) {
             double *row = margins + (size_t)r * forest->margin_count;
             size_t to = (first + r) * width;

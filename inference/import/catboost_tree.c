@@ -72,7 +72,9 @@ static void expand(struct mill__cat *x, uint32_t depth, bool has_covers)
 {
     struct mill__raw_node splits[OBLIVIOUS_DEPTH_MAX];
     uint32_t inner = (UINT32_C(1) << depth) - 1;
-    memcpy(splits, x->raw.at, depth * sizeof(splits[0]));
+    for (uint32_t i = 0; i < depth; i++) {
+        splits[i] = x->raw.at[i];
+    }
     x->raw.n = 0;
     for (uint32_t level = 0; level < depth; level++) {
         for (uint32_t i = 0; i < UINT32_C(1) << level; i++) {

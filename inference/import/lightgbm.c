@@ -201,8 +201,12 @@ static int import(struct mill__lgb *x, struct mill_slice bytes)
 int mill__import_lightgbm(struct mill_slice bytes, struct mill__forest *forest, struct mill_error *err)
 {
     struct mill_error ignored;
-    struct mill__lgb x = {
-        .forest = forest, .err = err == NULL ? &ignored : err, .class_count = 1, .per_iteration = 0, .feature_max = -1};
+    struct mill__lgb x = {.forest = forest,
+                          .err = err == NULL ? &ignored : err,
+                          .class_count = 1,
+                          .per_iteration = 0,
+                          .feature_max = -1,
+                          .objective = {"", 0}};
     int rc = import(&x, bytes);
     for (uint32_t i = 0; x.names != NULL && i < x.name_count; i++) {
         free(x.names[i]);

@@ -4,7 +4,8 @@
 
 struct mill__pb mill__pb_open(struct mill_slice message)
 {
-    return (struct mill__pb){.at = mill_cursor_of(message)};
+    struct mill_slice empty = {"", 0};
+    return (struct mill__pb){.at = mill_cursor_of(message.p == NULL ? empty : message)};
 }
 
 bool mill__pb_next(struct mill__pb *pb)
@@ -51,7 +52,7 @@ bool mill__pb_add_ints(const struct mill__pb *pb, mill__ints *out)
     if (pb->wire == 0) {
         return add_int(out, pb->value);
     }
-    struct mill_cursor c = mill_cursor_of(pb->bytes);
+    struct mill_cursor c = mill__pb_open(pb->bytes).at;
     while (pb->wire == 2 && c.p < c.end) {
         uint64_t value = mill_cursor_varint(&c);
         if (c.bad || !add_int(out, value)) {
@@ -128,7 +129,7 @@ static bool add_tensor_ints(const struct mill__pb *pb, mill__doubles *out)
         mill__push(out, (double)(int64_t)pb->value);
         return true;
     }
-    struct mill_cursor c = mill_cursor_of(pb->bytes);
+    struct mill_cursor c = mill__pb_open(pb->bytes).at;
     while (pb->wire == 2 && c.p < c.end) {
         double value = (double)(int64_t)mill_cursor_varint(&c);
         if (c.bad) {

@@ -207,7 +207,7 @@ static int fill_inner(struct mill__xgb *x, uint32_t i, struct mill__raw_node *no
 {
     const struct mill__xgb_tree *t = &x->tree;
     /* The trainer never looks at right children: it goes to left + 1. */
-    if (t->right.at[i] != t->left.at[i] + 1) {
+    if (t->right.at[i] != (int64_t)t->left.at[i] + 1) {
         return mill_fail(x->d.err, MILL_EDATA, "node %u has the children %d and %d, expected neighbours", i,
                          t->left.at[i], t->right.at[i]);
     }

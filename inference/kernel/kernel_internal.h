@@ -63,13 +63,37 @@ struct mill__walk {
     uint32_t group_count;
 };
 
+struct mill__tables;
+struct mill__ranks;
+
+/* A way to evaluate a forest. All give the same bits; the tuner picks by time. */
+struct mill__kernel {
+    const char *name;
+    const char *level; /* what the CPU must have: "portable", "avx2", "avx512bw", "avx512vbmi" */
+    bool (*supported)(void);
+    bool (*fits)(const struct mill__tables *tables, const struct mill__forest *forest);
+    /* Margins of n (1 to MILL__TILE_ROWS) rows, margin_count doubles each, before mill__finish_margins(). */
+    void (*run)(const struct mill__tables *tables, const struct mill__forest *forest, const void *values, size_t stride,
+                uint32_t n, double *margins, void *scratch);
+    bool by_block; /* a call takes as long for one row as for a tile */
+};
+extern const struct mill__kernel *const mill__kernels[];
+enum { MILL__KERNELS = 7 };
+extern const struct mill__kernel mill__kernel_walk, mill__kernel_scan_avx2, mill__kernel_block_avx2,
+    mill__kernel_block_avx512, mill__kernel_gather_avx512, mill__kernel_scan_vbmi, mill__kernel_perfect_vbmi;
+
 struct mill__tables {
     uint32_t used_count;
     uint32_t *used;   /* features that some node tests or some linear leaf reads, ascending */
     bool used_is_all; /* used[i] == i */
     float *base32;    /* margin_count */
     struct mill__walk walk;
+    struct mill__ranks *ranks; /* NULL where the forest has none */
     uint64_t bytes;
+    size_t scratch;                      /* of the largest kernel that fits */
+    uint8_t choice[MILL__TILE_ROWS + 1]; /* by row count: which of mill__kernels */
+    float row_ns[MILL__KERNELS];         /* what the tuner measured: per row in a full tile, and of one row alone */
+    float single_ns[MILL__KERNELS];
 };
 
 /* Where a feature that is used stands in used[]. */
@@ -91,11 +115,40 @@ size_t mill__walk_scratch(const struct mill__tables *tables, const struct mill__
 void mill__walk_rows(const struct mill__tables *tables, const struct mill__forest *forest, const void *values,
                      size_t stride, uint32_t n, double *margins, void *scratch);
 
+/* Margins at the start: base scores, or zeros where they come last. */
+void mill__start_margins(const struct mill__forest *forest, uint32_t n, double *margins);
+/* Chooses a kernel for every row count, within the limits of the environment variable MILL_KERNEL. MILL_ECONFIG where
+ * that names nothing known. */
+int mill__tune(struct mill__tables *tables, const struct mill__forest *forest, struct mill_error *err);
+
 /* Margins from leaves: leaf[t] is the number in the forest of the leaf that tree t ended in; values: of the used
  * features, for linear leaves. Any forest. */
 void mill__sum_leaves(const struct mill__tables *tables, const struct mill__forest *forest, const uint32_t *leaf,
                       const void *values, double *margins);
 /* What follows the sum: averages, CatBoost's scale, base scores that come last. In place. */
 void mill__finish_margins(const struct mill__tables *tables, const struct mill__forest *forest, double *margins);
+
+/* The value of a cell of that kind from a float. */
+static inline float mill__cell_value(const struct mill__forest *forest, enum mill__cell_kind kind, uint32_t set,
+                                     float x)
+{
+    bool nan = x != x;
+    bool zero = x <= 1e-35f && x >= -1e-35f;
+    switch (kind) {
+    case MILL__CELL_VALUE:
+        break;
+    case MILL__CELL_LEFT:
+        return nan ? -__builtin_inff() : x;
+    case MILL__CELL_ZERO_VALUE:
+        return zero ? __builtin_nanf("") : x;
+    case MILL__CELL_ZERO_LEFT:
+        return nan || zero ? -__builtin_inff() : x;
+    case MILL__CELL_SET:
+        return mill__set_goes_left(forest, &forest->sets.at[set], (double)x) ? 0.0f : 1.0f;
+    case MILL__CELL_MISSING:
+        return nan ? 0.0f : 1.0f;
+    }
+    return x;
+}
 
 #endif

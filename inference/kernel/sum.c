@@ -26,6 +26,15 @@ static double linear_value(const struct mill__tables *tables, const struct mill_
     return sum;
 }
 
+void mill__start_margins(const struct mill__forest *forest, uint32_t n, double *margins)
+{
+    for (uint32_t r = 0; r < n; r++) {
+        for (uint32_t k = 0; k < forest->margin_count; k++) {
+            margins[(size_t)r * forest->margin_count + k] = forest->base_last ? 0 : forest->base[k];
+        }
+    }
+}
+
 static void combine(const struct mill__forest *forest, double *margin, double value, bool first)
 {
     switch (forest->combine) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "inference/kernel/kernel_internal.h"
+#include "inference/kernel/rank_internal.h"
 
 static int compare_u32(const void *a, const void *b)
 {
@@ -60,14 +60,20 @@ int mill__tables_build(struct mill__tables *tables, const struct mill__forest *f
         tables->base32[k] = (float)forest->base[k];
     }
     mill__walk_build(tables, forest);
-    (void)err;
-    return 0;
+    tables->ranks = mill_calloc(1, sizeof(*tables->ranks));
+    mill__ranks_build(tables->ranks, tables, forest);
+    tables->bytes += tables->ranks->bytes;
+    return mill__tune(tables, forest, err);
 }
 
 void mill__tables_clear(struct mill__tables *tables)
 {
     free(tables->used);
     free(tables->base32);
+    if (tables->ranks != NULL) {
+        mill__ranks_clear(tables->ranks);
+    }
+    free(tables->ranks);
     mill__walk_clear(&tables->walk);
 }
 

@@ -47,11 +47,7 @@ void mill__walk_rows(const struct mill__tables *tables, const struct mill__fores
                      size_t stride, uint32_t n, double *margins, void *scratch)
 {
     mill_assert(n <= MILL__TILE_ROWS);
-    for (uint32_t r = 0; r < n; r++) {
-        for (uint32_t k = 0; k < forest->margin_count; k++) {
-            margins[(size_t)r * forest->margin_count + k] = forest->base_last ? 0 : forest->base[k];
-        }
-    }
+    mill__start_margins(forest, n, margins);
     if (forest->cells_f64) {
         run_double(tables, forest, values, stride, n, margins, scratch);
     } else if (tables->walk.wide) {
@@ -60,3 +56,15 @@ void mill__walk_rows(const struct mill__tables *tables, const struct mill__fores
         run_narrow(tables, forest, values, stride, n, margins, scratch);
     }
 }
+
+static bool always(void)
+{
+    return true;
+}
+
+static bool fits_all(const struct mill__tables *tables, const struct mill__forest *forest)
+{
+    return tables != NULL && forest != NULL;
+}
+
+const struct mill__kernel mill__kernel_walk = {"walk", "portable", always, fits_all, mill__walk_rows, false};

@@ -13,6 +13,9 @@
 #include "base/arena.h"
 #include "base/file.h"
 
+const char *const support_kernels[] = {"portable",  "scan-avx2",    "block-avx2", "block-avx512", "gather-avx512",
+                                       "scan-vbmi", "perfect-vbmi", "avx2",       "auto",         NULL};
+
 struct mill_buffer support_read(const char *name)
 {
     char path[1024];

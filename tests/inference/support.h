@@ -15,6 +15,10 @@ struct mill_model *support_load(const char *name);
 float *support_floats(const char *name, size_t *ret_count);
 double *support_doubles(const char *name, size_t *ret_count);
 
+/* What MILL_KERNEL can be: every kernel is made to run by its name (where the CPU lacks it the portable one runs). Ends
+ * with NULL. */
+extern const char *const support_kernels[];
+
 /* Distance of two numbers in units in the last place; 0 for equal bits and for two NaNs. */
 uint64_t support_ulps32(float a, float b);
 uint64_t support_ulps64(double a, double b);

@@ -191,12 +191,24 @@ static void test_onnx(void **state)
     check_onnx("xgb_converted", true);
 }
 
+static void test_every_kernel(void **state)
+{
+    for (size_t k = 0; support_kernels[k] != NULL; k++) {
+        setenv("MILL_KERNEL", support_kernels[k], 1);
+        test_lightgbm(state);
+        test_catboost(state);
+        test_onnx(state);
+    }
+    unsetenv("MILL_KERNEL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lightgbm),
         cmocka_unit_test(test_catboost),
         cmocka_unit_test(test_onnx),
+        cmocka_unit_test(test_every_kernel),
     };
     return cmocka_run_group_tests_name("inference/trainers", tests, NULL, NULL);
 }

@@ -89,20 +89,26 @@ static void check_file(const char *stem, const char *extension)
     mill_model_free(model);
 }
 
+static void check_all(const char *extension)
+{
+    for (size_t k = 0; support_kernels[k] != NULL; k++) {
+        setenv("MILL_KERNEL", support_kernels[k], 1);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            check_file(cases[i], extension);
+        }
+    }
+}
+
 static void test_json(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        check_file(cases[i], "json");
-    }
+    check_all("json");
 }
 
 static void test_ubjson(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        check_file(cases[i], "ubj");
-    }
+    check_all("ubj");
 }
 
 /* A row shorter than the model is wide: what is not there is missing. */

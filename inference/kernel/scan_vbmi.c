@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scanning kernels for AVX-512 with VBMI: one row through 64 trees at once. The codes of all columns stand in one or
+ * two registers, so that fetching the code of 64 different columns is one instruction (vpermb, vpermi2b). Needs the
+ * tables of scan_build.c.
+ */
+#include <math.h>
+
+#include "inference/kernel/rank_internal.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,popcnt")))
+#define INLINE static inline __attribute__((always_inline))
+
+TARGET static inline uint32_t search32(const float *t, float x)
+{
+    __m512 v = _mm512_set1_ps(x);
+    uint32_t block = (uint32_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_load_ps(t), v, _CMP_LT_OQ));
+    const float *at = t + 16 + 16 * block;
+    return 16 * block + (uint32_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_load_ps(at), v, _CMP_LT_OQ));
+}
+
+TARGET INLINE uint32_t below64(const double *t, __m512d v)
+{
+    uint32_t low = _mm512_cmp_pd_mask(_mm512_load_pd(t), v, _CMP_LT_OQ);
+    uint32_t high = _mm512_cmp_pd_mask(_mm512_load_pd(t + 8), v, _CMP_LT_OQ);
+    return (uint32_t)_mm_popcnt_u32(low | high << 8);
+}
+
+TARGET static inline uint32_t search64(const double *t, double x)
+{
+    __m512d v = _mm512_set1_pd(x);
+    uint32_t block = below64(t, v);
+    return 16 * block + below64(t + 16 + 16 * block, v);
+}
+
+#include "inference/kernel/rank_codes.h"
+
+/* Codes of up to 128 columns. */
+struct table {
+    __m512i low, high;
+};
+
+/* Byte 7 of a column number says that the code is wanted plus one. */
+TARGET INLINE __m512i fetch(struct table q, __m512i column, bool two)
+{
+    __m512i code = two ? _mm512_permutex2var_epi8(q.low, column, q.high) : _mm512_permutexvar_epi8(column, q.low);
+    return _mm512_mask_add_epi8(code, _mm512_movepi8_mask(column), code, _mm512_set1_epi8(1));
+}
+
+TARGET INLINE __m512i step(__m512i at, const uint8_t *slot, struct table q, bool two)
+{
+    __m512i code = fetch(q, _mm512_load_si512(slot), two);
+    __mmask64 here = _mm512_cmpeq_epu8_mask(at, _mm512_load_si512(slot + 128));
+    __mmask64 right = _mm512_mask_cmpgt_epu8_mask(here, code, _mm512_load_si512(slot + 64));
+    return _mm512_mask_mov_epi8(at, right, _mm512_load_si512(slot + 192));
+}
+
+TARGET INLINE void scan_one(const uint8_t *slot, uint32_t from, uint32_t to, struct table q, bool two, __m512i *at)
+{
+    for (uint32_t s = from; s < to; s++) {
+        *at = step(*at, slot + (size_t)s * 256, q, two);
+    }
+}
+
+TARGET INLINE struct table pick(const struct mill__ranks *ranks, const struct mill__scan_group *group,
+                                const uint8_t *codes, uint8_t *picked)
+{
+    if (group->pick_count > 0) {
+        for (uint32_t i = 0; i < group->pick_count; i++) {
+            picked[i] = codes[ranks->picks[group->pick_begin + i]];
+        }
+        codes = picked;
+    }
+    return (struct table){_mm512_load_si512(codes), _mm512_load_si512(codes + 64)};
+}
+
+/* Four groups at once hide that each step waits for the one before. */
+TARGET INLINE void scan_four(const struct mill__ranks *ranks, uint32_t g, const uint8_t *codes, uint8_t *picked,
+                             bool two, uint8_t *leaf)
+{
+    const struct mill__scan_group *group = ranks->groups + g;
+    struct table q[4];
+    __m512i at[4];
+    const uint8_t *slot[4];
+    uint32_t common = UINT32_MAX;
+    for (int k = 0; k < 4; k++) {
+        q[k] = pick(ranks, &group[k], codes, picked);
+        at[k] = _mm512_setzero_si512();
+        slot[k] = ranks->slots + (size_t)group[k].slot_begin * 256;
+        common = group[k].slot_count < common ? group[k].slot_count : common;
+    }
+    for (uint32_t s = 0; s < common; s++) {
+        at[0] = step(at[0], slot[0] + (size_t)s * 256, q[0], two);
+        at[1] = step(at[1], slot[1] + (size_t)s * 256, q[1], two);
+        at[2] = step(at[2], slot[2] + (size_t)s * 256, q[2], two);
+        at[3] = step(at[3], slot[3] + (size_t)s * 256, q[3], two);
+    }
+    for (int k = 0; k < 4; k++) {
+        scan_one(slot[k], common, group[k].slot_count, q[k], two, &at[k]);
+        _mm512_store_si512(leaf + 64 * k, at[k]);
+    }
+}
+
+TARGET INLINE void scan_all(const struct mill__ranks *ranks, const uint8_t *codes, uint8_t *picked, bool two,
+                            uint8_t *leaf)
+{
+    uint32_t g = 0;
+    for (; g + 4 <= ranks->group_count; g += 4) {
+        scan_four(ranks, g, codes, picked, two, leaf + 64 * (size_t)g);
+    }
+    for (; g < ranks->group_count; g++) {
+        const struct mill__scan_group *group = &ranks->groups[g];
+        struct table q = pick(ranks, group, codes, picked);
+        __m512i at = _mm512_setzero_si512();
+        scan_one(ranks->slots + (size_t)group->slot_begin * 256, 0, group->slot_count, q, two, &at);
+        _mm512_store_si512(leaf + 64 * (size_t)g, at);
+    }
+}
+
+/* Parts of the scratch: picked codes, codes, leaves. */
+TARGET static void run_scan(const struct mill__tables *tables, const struct mill__forest *forest, const void *values,
+                            size_t stride, uint32_t n, double *margins, void *scratch)
+{
+    const struct mill__ranks *ranks = tables->ranks;
+    uint8_t *picked = scratch, *codes = picked + 128;
+    uint8_t *leaf = codes + (ranks->column_count + 128 + 63) / 64 * 64;
+    size_t row_bytes = stride * (forest->cells_f64 ? sizeof(double) : sizeof(float));
+    mill__start_margins(forest, n, margins);
+    for (uint32_t r = 0; r < n; r++) {
+        codes_of_row(ranks, forest, (const char *)values + r * row_bytes, codes);
+        if (ranks->column_count <= 64) {
+            scan_all(ranks, codes, picked, false, leaf);
+        } else {
+            scan_all(ranks, codes, picked, true, leaf);
+        }
+        mill__rank_sum(tables, forest, leaf, margins + (size_t)r * forest->margin_count);
+    }
+}
+
+/* Complete trees: every node is evaluated and chooses between what its children chose. `*slot` moves over the nodes,
+ * children before parents; `leaf` is the number of the leftmost leaf below, broadcast, and those after it. */
+TARGET INLINE __mmask64 goes_right(const uint8_t **slot, struct table q, bool two)
+{
+    const uint8_t *at = *slot;
+    *slot = at + 128;
+    return _mm512_cmpgt_epu8_mask(fetch(q, _mm512_load_si512(at), two), _mm512_load_si512(at + 64));
+}
+
+TARGET INLINE __m512i choose1(const uint8_t **slot, struct table q, bool two, const __m512i *leaf)
+{
+    __mmask64 right = goes_right(slot, q, two);
+    return _mm512_mask_blend_epi8(right, _mm512_load_si512(leaf), _mm512_load_si512(leaf + 1));
+}
+
+#define CHOOSE(depth, below)                                                                                           \
+    TARGET INLINE __m512i choose##depth(const uint8_t **slot, struct table q, bool two, const __m512i *leaf)           \
+    {                                                                                                                  \
+        __m512i l = choose##below(slot, q, two, leaf);                                                                 \
+        __m512i r = choose##below(slot, q, two, leaf + (1 << below));                                                  \
+        return _mm512_mask_blend_epi8(goes_right(slot, q, two), l, r);                                                 \
+    }
+CHOOSE(2, 1)
+CHOOSE(3, 2)
+CHOOSE(4, 3)
+
+/* From here on a loop over the subtrees of four levels instead of more code. */
+TARGET INLINE __m512i choose(uint32_t depth, const uint8_t **slot, struct table q, bool two, const __m512i *leaf)
+{
+    __m512i pending[5];
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < UINT32_C(1) << (depth - 4); i++) {
+        __m512i value = choose4(slot, q, two, leaf + 16 * (size_t)i);
+        for (uint32_t done = i; done & 1; done >>= 1) {
+            value = _mm512_mask_blend_epi8(goes_right(slot, q, two), pending[--held], value);
+        }
+        pending[held++] = value;
+    }
+    return pending[0];
+}
+
+TARGET INLINE void choose_all(const struct mill__ranks *ranks, struct table q, bool two, const __m512i *numbers,
+                              uint8_t *leaf)
+{
+    const struct mill__perfect *perfect = &ranks->perfect;
+    size_t group_bytes = (size_t)128 << perfect->depth;
+    for (uint32_t g = 0; g < ranks->group_count; g++) {
+        const uint8_t *slot = perfect->slots + g * group_bytes;
+        __m512i at = perfect->depth >= 4   ? choose(perfect->depth, &slot, q, two, numbers)
+                     : perfect->depth == 3 ? choose3(&slot, q, two, numbers)
+                                           : choose2(&slot, q, two, numbers);
+        _mm512_store_si512(leaf + 64 * (size_t)g, at);
+    }
+}
+
+TARGET static void run_perfect(const struct mill__tables *tables, const struct mill__forest *forest, const void *values,
+                               size_t stride, uint32_t n, double *margins, void *scratch)
+{
+    const struct mill__ranks *ranks = tables->ranks;
+    __m512i *numbers = scratch;
+    uint8_t *codes = (uint8_t *)scratch + 256 * 64;
+    uint8_t *leaf = codes + (ranks->column_count + 128 + 63) / 64 * 64;
+    for (uint32_t i = 0; i < UINT32_C(1) << ranks->perfect.depth; i++) {
+        _mm512_store_si512(&numbers[i], _mm512_set1_epi8((char)i));
+    }
+    mill__start_margins(forest, n, margins);
+    for (uint32_t r = 0; r < n; r++) {
+        codes_of_row(ranks, forest, (const float *)values + r * stride, codes);
+        struct table q = {_mm512_load_si512(codes), _mm512_load_si512(codes + 64)};
+        if (ranks->column_count <= 64) {
+            choose_all(ranks, q, false, numbers, leaf);
+        } else {
+            choose_all(ranks, q, true, numbers, leaf);
+        }
+        mill__perfect_sum(tables, forest, leaf, margins + (size_t)r * forest->margin_count);
+    }
+}
+
+static bool supported(void)
+{
+    return __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("popcnt");
+}
+#else
+static bool supported(void)
+{
+    return false;
+}
+#define run_scan    NULL
+#define run_perfect NULL
+#endif
+
+static bool fits_scan(const struct mill__tables *tables, const struct mill__forest *forest)
+{
+    return forest->trees.n > 0 && tables->ranks->scans;
+}
+
+static bool fits_perfect(const struct mill__tables *tables, const struct mill__forest *forest)
+{
+    return fits_scan(tables, forest) && tables->ranks->perfect.depth > 0;
+}
+
+const struct mill__kernel mill__kernel_scan_vbmi = {"scan-vbmi", "avx512vbmi", supported, fits_scan, run_scan, false};
+const struct mill__kernel mill__kernel_perfect_vbmi = {"perfect-vbmi", "avx512vbmi", supported,
+                                                       fits_perfect,   run_perfect,  false};

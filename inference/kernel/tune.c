@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tuner: which kernel for how many rows. At load every kernel that fits runs over a tile of rows made of the model's
+ * own thresholds; the fastest wins, for one row and for each larger number by what its time grows with. Bounded to a
+ * few milliseconds: a model so large that one tile takes longer is timed once.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "inference/kernel/rank_internal.h"
+#include "inference/model_internal.h"
+
+enum { ROUNDS = 5, BUDGET_NS = 4000000 };
+
+const struct mill__kernel *const mill__kernels[] = {
+    &mill__kernel_walk,          &mill__kernel_scan_avx2, &mill__kernel_block_avx2,   &mill__kernel_block_avx512,
+    &mill__kernel_gather_avx512, &mill__kernel_scan_vbmi, &mill__kernel_perfect_vbmi,
+};
+
+static const char *const levels[] = {"portable", "avx2", "avx512bw", "avx512vbmi"};
+enum { LEVELS = sizeof(levels) / sizeof(levels[0]) };
+
+static unsigned level_of(const char *name)
+{
+    unsigned i = 0;
+    while (i < LEVELS && strcmp(levels[i], name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* What MILL_KERNEL allows: a level and those below it ("avx512" is all), or one kernel and the portable one. */
+static int allow(bool *allowed, struct mill_error *err)
+{
+    const char *wish = getenv("MILL_KERNEL");
+    if (wish == NULL || wish[0] == 0 || strcmp(wish, "auto") == 0 || strcmp(wish, "avx512") == 0) {
+        memset(allowed, 1, MILL__KERNELS * sizeof(*allowed));
+        return 0;
+    }
+    unsigned level = level_of(wish);
+    bool known = level < LEVELS;
+    for (unsigned k = 0; k < MILL__KERNELS; k++) {
+        bool named = strcmp(mill__kernels[k]->name, wish) == 0;
+        allowed[k] = k == 0 || named || (level < LEVELS && level_of(mill__kernels[k]->level) <= level);
+        known |= named;
+    }
+    return known ? 0
+                 : mill_fail(err, MILL_ECONFIG,
+                             "MILL_KERNEL is '%s', expected portable, avx2, avx512bw, avx512vbmi, avx512 or a kernel's "
+                             "name",
+                             wish);
+}
+
+/* A tile of values from the thresholds that nodes test, a little moved, every 17th missing. */
+static void *make_values(const struct mill__tables *tables, const struct mill__forest *forest)
+{
+    size_t n = (size_t)MILL__TILE_ROWS * tables->used_count;
+    double *values = mill_calloc(n + 8, sizeof(*values));
+    float *narrow = (float *)(void *)values;
+    uint32_t seed = 1;
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        double x = 0;
+        if (forest->nodes.n > 0) {
+            /* Nodes of any feature: what matters is that paths differ from row to row. */
+            const struct mill__node *node = &forest->nodes.at[(seed >> 4) % forest->nodes.n];
+            x = node->flags & MILL__SET ? (double)(seed >> 8 & 15) : node->test.threshold;
+        }
+        x = seed % 17 == 0 ? (double)NAN : x;
+        if (forest->cells_f64) {
+            values[i] = x;
+        } else {
+            narrow[i] = (float)x;
+        }
+    }
+    return values;
+}
+
+/* Nanoseconds of one call over n rows: the least of a few rounds, or of one where a round takes long. */
+static float time_kernel(const struct mill__tables *tables, const struct mill__forest *forest, unsigned kernel,
+                         const void *values, uint32_t n, double *margins, void *scratch)
+{
+    int64_t least = INT64_MAX, begin = mill_clock_mono_ns();
+    size_t row_bytes = tables->used_count * (forest->cells_f64 ? sizeof(double) : sizeof(float));
+    uint32_t calls = MILL__TILE_ROWS / n;
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t start = mill_clock_mono_ns();
+        for (uint32_t c = 0; c < calls; c++) {
+            mill__kernels[kernel]->run(tables, forest, (const char *)values + c * n * row_bytes, tables->used_count, n,
+                                       margins, scratch);
+        }
+        int64_t took = mill_clock_mono_ns() - start;
+        least = took < least ? took : least;
+        if (mill_clock_mono_ns() - begin > BUDGET_NS / (2 * MILL__KERNELS)) {
+            break;
+        }
+    }
+    return (float)least / (float)calls;
+}
+
+static void choose(struct mill__tables *tables, const bool *usable)
+{
+    for (uint32_t n = 1; n <= MILL__TILE_ROWS; n++) {
+        float best = INFINITY;
+        for (unsigned k = 0; k < MILL__KERNELS; k++) {
+            if (!usable[k]) {
+                continue;
+            }
+            float full = tables->row_ns[k] * MILL__TILE_ROWS;
+            float cost =
+                mill__kernels[k]->by_block ? full : (float)n * (n < 8 ? tables->single_ns[k] : tables->row_ns[k]);
+            if (cost < best) {
+                best = cost;
+                tables->choice[n] = (uint8_t)k;
+            }
+        }
+    }
+}
+
+static size_t scratch_size(const struct mill__tables *tables, const struct mill__forest *forest)
+{
+    size_t walk = mill__walk_scratch(tables, forest) + (size_t)forest->margin_count * MILL__TILE_ROWS * sizeof(float);
+    size_t rank = mill__rank_scratch(tables, forest);
+    return (walk > rank ? walk : rank) + 256;
+}
+
+int mill__tune(struct mill__tables *tables, const struct mill__forest *forest, struct mill_error *err)
+{
+    bool usable[MILL__KERNELS];
+    MILL_TRY(allow(usable, err));
+    tables->scratch = scratch_size(tables, forest);
+    unsigned count = 0, last = 0;
+    for (unsigned k = 0; k < MILL__KERNELS; k++) {
+        usable[k] = usable[k] && mill__kernels[k]->supported() && mill__kernels[k]->fits(tables, forest);
+        count += usable[k];
+        last = usable[k] ? k : last;
+    }
+    const char *wish = getenv("MILL_KERNEL");
+    bool forced = wish != NULL && strcmp(mill__kernels[last]->name, wish) == 0;
+    if (count <= 1 || forced) {
+        memset(tables->choice, (int)last, sizeof(tables->choice));
+        return 0;
+    }
+    void *values = make_values(tables, forest), *scratch = mill__scratch(tables->scratch);
+    double *margins = mill_malloc((size_t)MILL__TILE_ROWS * forest->margin_count * sizeof(*margins));
+    for (unsigned k = 0; k < MILL__KERNELS; k++) {
+        if (usable[k]) {
+            tables->row_ns[k] =
+                time_kernel(tables, forest, k, values, MILL__TILE_ROWS, margins, scratch) / MILL__TILE_ROWS;
+            tables->single_ns[k] = mill__kernels[k]->by_block
+                                       ? tables->row_ns[k] * MILL__TILE_ROWS
+                                       : time_kernel(tables, forest, k, values, 1, margins, scratch);
+        }
+    }
+    choose(tables, usable);
+    free(margins);
+    free(values);
+    return 0;
+}
