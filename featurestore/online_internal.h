@@ -139,14 +139,25 @@ int mill__link_drain(struct mill_online *online, struct mill_error *err) MILL_MU
 int mill__link_request(struct mill_online *online, struct mill_error *err) MILL_MUST_CHECK;
 void mill__link_close(struct mill_online *online);
 
-/* RESP: the parts of a command. */
+/* RESP: the parts of a command. Most numbers are lengths below 1000. */
 static inline void mill__resp_number(struct mill_buffer *out, char tag, int64_t n)
 {
-    char *p = mill_buffer_reserve(out, MILL_NUMBER_TEXT_MAX + 3);
-    *p = tag;
-    size_t digits = mill_number_print_int64(n, p + 1);
-    memcpy(p + 1 + digits, "\r\n", 2);
-    out->n += digits + 3;
+    char *start = mill_buffer_reserve(out, MILL_NUMBER_TEXT_MAX + 3), *p = start;
+    *p++ = tag;
+    if (n >= 0 && n < 1000) {
+        if (n >= 100) {
+            *p++ = (char)('0' + n / 100);
+        }
+        if (n >= 10) {
+            *p++ = (char)('0' + n / 10 % 10);
+        }
+        *p++ = (char)('0' + n % 10);
+    } else {
+        p += mill_number_print_int64(n, p);
+    }
+    *p++ = '\r';
+    *p++ = '\n';
+    out->n += (size_t)(p - start);
 }
 static inline void mill__resp_command(struct mill_buffer *out, int64_t arg_count)
 {
