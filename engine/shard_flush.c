@@ -27,14 +27,12 @@ static void fill_batch(struct mill__shard *shard)
     shard->batch_is_pending = true;
 }
 
+/* A write that failed is tried again, after the store has been brought back, until it succeeds: nothing may pass it. */
 static int write_batch(struct mill__shard *shard, struct mill_error *err)
 {
     int rc = mill_kv_write(shard->engine->kv, shard->batch, err);
-    if (rc < 0) {
-        struct mill_error resume_err;
-        if (mill_kv_resume(shard->engine->kv, &resume_err) == MILL_OK) {
-            rc = mill_kv_write(shard->engine->kv, shard->batch, err);
-        }
+    if (rc < 0 && mill_kv_resume(shard->engine->kv, err) == MILL_OK) {
+        rc = mill_kv_write(shard->engine->kv, shard->batch, err);
     }
     mill__shard_set_trouble(shard, MILL__TROUBLE_DISK, rc < 0);
     if (rc < 0) {

@@ -35,6 +35,8 @@ struct mill_kv {
     rocksdb_readoptions_t *read_options;
     pthread_rwlock_t lock; /* written by resume only */
     rocksdb_t *db;         /* NULL after a resume that failed half-way */
+    pthread_mutex_t write_lock;
+    bool is_broken; /* a write failed; under write_lock. Writing on would trip an assertion of Debian's RocksDB */
     rocksdb_options_t *options;
     rocksdb_column_family_handle_t *handles[FAMILIES_MAX]; /* everything that is open */
     uint32_t handle_count;
@@ -253,6 +255,7 @@ void mill_kv_close(struct mill_kv *kv)
     rocksdb_writeoptions_destroy(kv->write_options);
     rocksdb_cache_destroy(kv->cache);
     pthread_rwlock_destroy(&kv->lock);
+    pthread_mutex_destroy(&kv->write_lock);
     free(kv->path);
     free(kv);
 }
@@ -329,6 +332,25 @@ int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_sli
     return rc;
 }
 
+/* One writer at a time: after a failed write nothing may be written before mill_kv_resume(). */
+static int write_native(struct mill_kv *kv, rocksdb_writebatch_t *native, struct mill_error *err)
+{
+    char *text = NULL;
+    int rc = MILL_OK;
+
+    pthread_mutex_lock(&kv->write_lock);
+    if (kv->is_broken) {
+        rc = mill_fail(err, MILL_EIO, "state database '%s' takes no writes since one failed (%llu MiB free)", kv->path,
+                       (unsigned long long)(free_bytes(kv->path) >> 20));
+    } else {
+        rocksdb_write(kv->db, kv->write_options, native, &text);
+        rc = text != NULL ? kv_fail(kv->path, text, err) : MILL_OK;
+        kv->is_broken = rc < 0;
+    }
+    pthread_mutex_unlock(&kv->write_lock);
+    return rc;
+}
+
 int mill_kv_write(struct mill_kv *kv, struct mill_kv_batch *batch, struct mill_error *err)
 {
     if (batch->count == 0) {
@@ -346,10 +368,8 @@ int mill_kv_write(struct mill_kv *kv, struct mill_kv_batch *batch, struct mill_e
         }
     }
     mill_assert(cursor.p == cursor.end);
-    char *text = NULL;
-    rocksdb_write(kv->db, kv->write_options, native, &text);
+    int rc = write_native(kv, native, err);
     rocksdb_writebatch_destroy(native);
-    int rc = text != NULL ? kv_fail(kv->path, text, err) : MILL_OK;
     kv_leave(kv);
     return rc;
 }
@@ -369,7 +389,7 @@ int mill_kv_resume(struct mill_kv *kv, struct mill_error *err)
 {
     pthread_rwlock_wrlock(&kv->lock);
     int rc = MILL_OK;
-    if (kv->db == NULL || !is_writable(kv)) {
+    if (kv->db == NULL || kv->is_broken || !is_writable(kv)) {
         uint64_t bytes = free_bytes(kv->path);
         if (bytes < resume_bytes_min) {
             /* Reads still work; do not give them up for an attempt that would fail. */
@@ -379,6 +399,7 @@ int mill_kv_resume(struct mill_kv *kv, struct mill_error *err)
         } else {
             close_database(kv);
             rc = open_database(kv, err);
+            kv->is_broken = rc < 0;
         }
     }
     pthread_rwlock_unlock(&kv->lock);

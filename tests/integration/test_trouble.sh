@@ -113,7 +113,7 @@ sys.exit(len(ids) != 20000 or bool(differ))
 PY
 
 echo "- the disk of the state is full"
-if [ "$(id -u)" -ne 0 ] || ! { mkdir "$work/disk" && mount -t tmpfs -o size=12m tmpfs "$work/disk"; } 2>/dev/null; then
+if [ "$(id -u)" -ne 0 ] || ! { mkdir "$work/disk" && mount -t tmpfs -o size=64m tmpfs "$work/disk"; } 2>/dev/null; then
     echo "  left out: no tmpfs can be mounted here"
     exit 0
 fi
