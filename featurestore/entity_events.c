@@ -288,10 +288,12 @@ static void insert_late(struct mill_view_table *table, struct mill__entity *e, c
 
     advance_to_watermark(table, e);
     add_to_panes(table, e, record);
-    bool is_newest = mill__order_compare(mill__record_order(record), &e->newest) > 0;
+    bool is_newest = e->closed_count == 0 ||
+                     mill__order_compare(mill__record_order(record),
+                                         mill__record_order(mill__event_at(table, e, e->closed_count - 1))) > 0;
     bool is_raw =
         view->raw_width_max_us >= 0 && time_us >= mill__time_minus(table->watermark_us, view->raw_width_max_us);
-    if (is_newest || is_raw) {
+    if (is_newest || is_raw) { /* newest of the closed ones */
         insert_into_log(table, e, record, true);
         trim_events(table, e);
     }

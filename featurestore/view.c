@@ -92,8 +92,8 @@ static int compile_wheres(struct mill_view *view, const struct names *names, str
         MILL_TRY(compile_expr(view, names, a->name, a->where, a->line, a->col, &view->wheres[w], err));
         view->where_texts[view->where_count++] = a->where;
         if (mill_expr_type(view->wheres[w]) != MILL_BOOL) {
-            return mill_fail_at(err, MILL_ECONFIG, a->line, a->col, "'where' of '%s' is a %s, expected a bool", a->name,
-                                mill_type_name(mill_expr_type(view->wheres[w])));
+            return mill_fail_at(err, MILL_ECONFIG, a->line, a->col, "'where' of '%s' has type %s, expected bool",
+                                a->name, mill_type_name(mill_expr_type(view->wheres[w])));
         }
     }
     return MILL_OK;
@@ -165,8 +165,8 @@ static int resolve_keys(struct mill_view *view, struct mill_error *err)
         enum mill_type type = view->spec->source_schema->fields[c].type;
         if (type != key->type || (type != MILL_STRING && type != MILL_INT64)) {
             return mill_fail(err, MILL_ECONFIG,
-                             "join key '%s' of entity '%s' is a %s in the source of view '%s', expected %s", key->name,
-                             entity->name, mill_type_name(type), view->spec->name,
+                             "join key '%s' of entity '%s' has type %s in the source of view '%s', expected %s",
+                             key->name, entity->name, mill_type_name(type), view->spec->name,
                              key->type == MILL_STRING ? "string" : "int64");
         }
         view->key_columns[k] = (uint32_t)c;
