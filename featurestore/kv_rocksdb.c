@@ -234,6 +234,7 @@ int mill_kv_open(const struct mill_kv_options *options, struct mill_kv **ret_kv,
     kv->read_options = rocksdb_readoptions_create();
     kv->options = make_options(kv);
     mill_assert(pthread_rwlock_init(&kv->lock, NULL) == 0);
+    mill_assert(pthread_mutex_init(&kv->write_lock, NULL) == 0);
 
     int rc = open_database(kv, err);
     if (rc < 0) {
