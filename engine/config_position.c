@@ -113,7 +113,10 @@ static void walk_flow(struct walk *w, enum mill__style style, size_t offset)
             take(w);
         }
     }
-    /* What comes next may still lie behind a folded line end. */
+    /* What comes next may still lie behind a line end that gave nothing, or behind a folded one. */
+    while (style == MILL__DOUBLE_QUOTED && w->p + 1 < w->end && *w->p == '\\' && is_break(w->p[1])) {
+        step_escape(w);
+    }
     if (w->p < w->end && (is_blank(*w->p) || is_break(*w->p)) && w->at == offset && offset < w->text.n &&
         !is_blank(w->text.p[offset]) && !is_break(w->text.p[offset])) {
         fold_line(w);
