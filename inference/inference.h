@@ -49,6 +49,9 @@ int mill_model_load_bytes(struct mill_slice bytes, const char *name, struct mill
 void mill_model_free(struct mill_model *model);
 const struct mill_model_info *mill_model_info(const struct mill_model *model);
 
+/* The name of the kernel that scores a batch of that many rows: walk, scan-avx2, block-avx512, ... */
+const char *mill_model_kernel(const struct mill_model *model, size_t row_count);
+
 enum mill_model_output { MILL_MODEL_MARGIN, MILL_MODEL_PREDICTION };
 
 /* Dense rows: row r, feature f at rows[r * stride + f]; NaN is missing; stride >= column_count; features beyond
@@ -64,6 +67,24 @@ void mill_model_score_f64(const struct mill_model *model, const double *rows, si
  * model with one margin, 1 where the margin is above 0 (above 0.5 where it is a probability itself). */
 void mill_model_classify_f32(const struct mill_model *model, const float *rows, size_t row_count, size_t column_count,
                              size_t stride, int64_t *labels);
+
+/* What each feature contributed to each margin of one row (TreeSHAP): for output k, contributions[k * (feature_count +
+ * 1)
+ * + f], and behind the features the bias; they add up to the margin. Needs the training weights of nodes, which
+ * XGBoost, LightGBM and CatBoost files hold. Allocates; not for the hot path. */
+int mill_model_explain(const struct mill_model *model, const double *row, size_t column_count, double *contributions,
+                       struct mill_error *err) MILL_MUST_CHECK;
+
+/* One test on the way of a row through a tree: left where value <= threshold (or where the set has the value). */
+struct mill_model_step {
+    uint32_t feature;
+    bool is_set, left;
+    double value, threshold;
+};
+/* The way of a row through a tree; fills at most step_max steps, returns how many there are. ret_leaf: the first value
+ * of the leaf. */
+uint32_t mill_model_path(const struct mill_model *model, const double *row, size_t column_count, uint32_t tree_index,
+                         struct mill_model_step *steps, uint32_t step_max, double *ret_leaf);
 
 /* How a feature service feeds a model: position in the service -> feature of the model, by name. Where the model has no
  * names, by position (counts must be equal). A mismatch is an error that lists both sides. */

@@ -131,3 +131,9 @@ void mill_model_classify_f32(const struct mill_model *model, const float *rows, 
         }
     }
 }
+
+const char *mill_model_kernel(const struct mill_model *model, size_t row_count)
+{
+    size_t n = row_count < 1 ? 1 : row_count < MILL__TILE_ROWS ? row_count : MILL__TILE_ROWS;
+    return mill__kernels[model->tables.choice[n]]->name;
+}
