@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Kafka client against a real broker: what the mock cannot show. Run by tests/integration/test_kafka_client.sh,
- * which sets MILL_KAFKA_BROKERS, and MILL_KAFKA_CONTROL to a command that takes `kill` and `start`; skipped without.
+ * The Kafka client against a real, empty broker: what the mock cannot show. Run by
+ * tests/integration/test_kafka_client.sh, which sets MILL_KAFKA_BROKERS, and MILL_KAFKA_CONTROL to a command that takes
+ * `kill` and `start`; skipped without.
  */
 #include <setjmp.h>
 #include <stdarg.h>
