@@ -92,7 +92,7 @@ static void add_avro(struct mill_buffer *b)
 
     add_text(b, "ev-", r);
     add_text(b, "user-", r & 0xffffff);
-    add_text(b, "s-", r >> 32);
+    add_text(b, "session-", r >> 24);
     mill_buffer_add(b,
                     r & 1 ? "\x04"
                             "FR"

@@ -179,8 +179,8 @@ void mill_file_source_progress(const struct mill_file_source *file, uint64_t *re
  * needs no registry; MILL_ECONFIG otherwise), its event time and the value of a key column as text (key_column
  * UINT32_MAX: no key). Slices live until the next call. Files whose rows are records of that format already are passed
  * on byte by byte, wrong rows too (with the event time of the row before, -1 at first, and without a key); a wrong row
- * of another file is MILL_EDATA, and the next call goes on behind it. MILL_EEND at the end. Not to be mixed with
- * mill_file_source_next on the same file. */
+ * of another file is MILL_EDATA, and the next call goes on behind it; a file that is broken as a whole is MILL_EIO.
+ * MILL_EEND at the end. Not to be mixed with mill_file_source_next on the same file. */
 int mill_file_source_next_record(struct mill_file_source *file, uint32_t key_column, struct mill_record *ret_record,
                                  int64_t *ret_event_time_us, struct mill_error *err) MILL_MUST_CHECK;
 

@@ -10,7 +10,7 @@
 #include "ingest/avro/plan_internal.h"
 #include "ingest/file/file_internal.h"
 
-enum { SYNC_SIZE = 16, HEADER_MAX = 4 << 20, BLOCK_MAX = 256 << 20, BLOCK_HEADER_MAX = 20 };
+enum { SYNC_SIZE = 16, HEADER_MIN = 64 * 1024, HEADER_MAX = 4 << 20, BLOCK_MAX = 256 << 20, BLOCK_HEADER_MAX = 20 };
 
 struct mill__container {
     const struct mill_source_spec *spec;
@@ -74,22 +74,38 @@ static void read_metadata(struct mill_cursor *c, struct header *ret_header)
     }
 }
 
-static int read_header(struct mill__container *container, struct header *ret_header, struct mill_error *err)
+/* 1 where more of the file is needed. */
+static int parse_header(struct mill__container *container, struct header *ret_header, struct mill_error *err)
 {
-    MILL_TRY(mill__stream_fill(container->stream, HEADER_MAX, err));
     struct mill_slice window = mill__stream_window(container->stream);
     struct mill_cursor c = mill_cursor_of(window);
     const char *magic = mill_cursor_take(&c, 4);
+
     if (magic == NULL || memcmp(magic, "Obj\x01", 4) != 0) {
         return fail(container, err, "it does not start with 'Obj' and 01");
     }
+    *ret_header = (struct header){0};
     read_metadata(&c, ret_header);
     const char *sync = mill_cursor_take(&c, SYNC_SIZE);
     if (sync == NULL) {
-        return fail(container, err, "its header is cut off");
+        return mill__stream_is_at_end(container->stream) || window.n >= HEADER_MAX
+                   ? fail(container, err, "its header is cut off")
+                   : 1;
     }
     memcpy(container->sync, sync, SYNC_SIZE);
     container->used = (size_t)(c.p - window.p);
+    return 0;
+}
+
+static int read_header(struct mill__container *container, struct header *ret_header, struct mill_error *err)
+{
+    int rc = 1;
+
+    for (size_t want = HEADER_MIN; rc == 1; want *= 2) {
+        MILL_TRY(mill__stream_fill(container->stream, want, err));
+        rc = parse_header(container, ret_header, err);
+    }
+    MILL_TRY(rc);
     if (ret_header->schema.p == NULL) {
         return fail(container, err, "its header has no 'avro.schema'");
     }

@@ -15,7 +15,7 @@
 #include "base/suggest.h"
 #include "ingest/file/file_internal.h"
 
-enum { HEADER_MAX = 1 << 20, HEADER_SHOWN = 200 };
+enum { HEADER_MIN = 64 * 1024, HEADER_MAX = 1 << 20, HEADER_SHOWN = 200 };
 #define NOT_IN_FILE UINT32_MAX
 
 struct field {
@@ -39,6 +39,7 @@ enum split {
     SPLIT_MORE,     /* the row may go on behind the chunk */
     SPLIT_UNCLOSED, /* the file ends inside quotes */
     SPLIT_STRAY,    /* something between a closing quote and the comma */
+    SPLIT_FAILED,   /* the file cannot be read */
 };
 
 /* The next comma or newline, or end. May look MILL__FILE_PADDING bytes past end. */
@@ -212,33 +213,56 @@ static int map_columns(struct csv *csv, const char *path, struct mill_arena *are
     return 0;
 }
 
+/* A copy of the window that ends in padding; tries more of the file until the header row is complete. */
+static enum split split_header(struct csv *csv, struct mill__stream *stream, struct mill_arena *arena,
+                               const char **ret_begin, const char **ret_end, struct mill_error *err)
+{
+    enum split split = SPLIT_MORE;
+
+    for (size_t want = HEADER_MIN; split == SPLIT_MORE && want <= HEADER_MAX; want *= 2) {
+        if (mill__stream_fill(stream, want, err) < 0) {
+            return SPLIT_FAILED;
+        }
+        struct mill_slice window = mill__stream_window(stream);
+        char *copy = mill_arena_zalloc(arena, window.n + MILL__FILE_PADDING);
+        memcpy(copy, window.p, window.n);
+        *ret_begin = copy;
+        split = split_row(copy, copy + window.n, mill__stream_is_at_end(stream), NULL, 0, &csv->field_count, ret_end);
+    }
+    return split;
+}
+
+static int take_header(struct csv *csv, const char *path, struct mill__stream *stream, struct mill_arena *arena,
+                       struct mill_error *err)
+{
+    const char *begin = NULL, *end = NULL;
+
+    enum split split = split_header(csv, stream, arena, &begin, &end, err);
+    if (split == SPLIT_FAILED) {
+        return err == NULL ? MILL_EIO : err->code;
+    }
+    if (split != SPLIT_ROW) {
+        return mill_fail_at(err, MILL_EDATA, 1, 1, "'%s': the header row is not CSV", path);
+    }
+    csv->fields = mill_calloc(csv->field_count, sizeof(*csv->fields));
+    (void)split_row(begin, end, true, csv->fields, csv->field_count, &csv->field_count, &end);
+    mill__stream_consume(stream, (size_t)(end - begin));
+    return map_columns(csv, path, arena, err);
+}
+
 static int read_header(struct csv *csv, const char *path, struct mill__stream *stream, struct mill_error *err)
 {
     struct mill_arena arena;
-    const char *behind;
 
-    MILL_TRY(mill__stream_fill(stream, HEADER_MAX, err));
+    MILL_TRY(mill__stream_fill(stream, HEADER_MIN, err));
     struct mill_slice window = mill__stream_window(stream);
     size_t bom = window.n >= 3 && memcmp(window.p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     mill__stream_consume(stream, bom);
-    window = mill__stream_window(stream);
-    if (window.n == 0) {
+    if (window.n == bom) {
         return mill_fail(err, MILL_EDATA, "'%s' is empty; expected a header row that names the columns", path);
     }
     mill_arena_init(&arena, 0);
-    char *copy = mill_arena_zalloc(&arena, window.n + MILL__FILE_PADDING);
-    memcpy(copy, window.p, window.n);
-    bool is_last = mill__stream_is_at_end(stream);
-    enum split split = split_row(copy, copy + window.n, is_last, NULL, 0, &csv->field_count, &behind);
-    int rc;
-    if (split == SPLIT_ROW) {
-        csv->fields = mill_calloc(csv->field_count, sizeof(*csv->fields));
-        (void)split_row(copy, copy + window.n, is_last, csv->fields, csv->field_count, &csv->field_count, &behind);
-        rc = map_columns(csv, path, &arena, err);
-        mill__stream_consume(stream, (size_t)(behind - copy));
-    } else {
-        rc = mill_fail_at(err, MILL_EDATA, 1, 1, "'%s': the header row is not CSV", path);
-    }
+    int rc = take_header(csv, path, stream, &arena, err);
     mill_arena_clear(&arena);
     return rc;
 }

@@ -194,7 +194,7 @@ static int next_batch(struct mill__replay *replay, struct mill_file_source *file
     replay->row = 0;
     int rc = replay->has_failed ? MILL_EEND : mill_file_source_next(file, &replay->batch, &replay->rejects, err);
     replay->has_failed = rc < 0;
-    return rc;
+    return rc == MILL_EDATA ? mill_fail(err, MILL_EIO, "%s", err == NULL ? "" : err->msg) : rc; /* EDATA is for a row */
 }
 
 static int fail_row(const struct mill__replay *replay, uint32_t row, struct mill_error *err)

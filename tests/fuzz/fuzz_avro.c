@@ -44,7 +44,7 @@ static const char flat_text[] =
                                                                                                                 "\"byte"
                                                                                                                 "s\"") "," FIELD("ns",
                                                                                                                                  "[\"string\",\"null\"]") "," FIELD("u",
-                                                                                                                                                                    "[\"int\",\"string\",\"null\"]") "]}";
+                                                                                                                                                                    "[\"long\",\"string\",\"null\"]") "]}";
 static struct mill_field flat_fields[] = {
     {"ns", MILL_STRING}, {"b", MILL_BOOL},   {"i", MILL_INT64},  {"l", MILL_INT64},    {"f", MILL_FLOAT64},
     {"d", MILL_FLOAT64}, {"s", MILL_STRING}, {"e", MILL_STRING}, {"nd", MILL_FLOAT64},

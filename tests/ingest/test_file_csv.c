@@ -234,6 +234,36 @@ static void test_long_rows(void **state)
     fixture_clear(&f);
 }
 
+static void test_long_header(void **state)
+{
+    struct mill_buffer text = {0}, rows = {0};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, MILL_FORMAT_JSON, "ts:timestamp/ms s:string");
+    for (int i = 0; i < 30000; i++) { /* more than is read at first */
+        mill_buffer_printf(&text, "column%d,", i);
+    }
+    mill_buffer_add_string(&text, "ts,s\n");
+    for (int i = 0; i < 30000; i++) {
+        mill_buffer_add_byte(&text, ',');
+    }
+    mill_buffer_add_string(&text, "0,a\n");
+    write_file("header.csv", mill_buffer_slice(&text));
+    read_rows(&f, 8, &rows);
+    assert_string_equal(mill_buffer_cstr(&rows), "[\"1970-01-01T00:00:00Z\",\"a\"]");
+    for (int i = 0; i < 100000; i++) {
+        mill_buffer_add_string(&text, "no header is as long ");
+    }
+    write_file("header.csv", (struct mill_slice){text.p + 400000, text.n - 400000});
+    read_rows(&f, 8, &rows);
+    assert_non_null(strstr(mill_buffer_cstr(&rows), "the header row is not CSV"));
+    mill_buffer_clear(&text);
+    mill_buffer_clear(&rows);
+    unlink(path);
+    fixture_clear(&f);
+}
+
 static void test_raw_text(void **state)
 {
     struct mill_file_source *file;
@@ -413,9 +443,9 @@ static void test_flights(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),    cmocka_unit_test(test_types),        cmocka_unit_test(test_long_rows),
-        cmocka_unit_test(test_raw_text), cmocka_unit_test(test_random_files), cmocka_unit_test(test_broken_zstd),
-        cmocka_unit_test(test_flights),
+        cmocka_unit_test(test_cases),       cmocka_unit_test(test_types),    cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_long_header), cmocka_unit_test(test_raw_text), cmocka_unit_test(test_random_files),
+        cmocka_unit_test(test_broken_zstd), cmocka_unit_test(test_flights),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

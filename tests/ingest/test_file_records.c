@@ -223,6 +223,41 @@ static void add_block(struct mill_buffer *b, int64_t rows, const char *bytes, si
     ts "\x00"                                                                                                          \
        "\0\0\0\0\0\0\xf8\x7f"
 
+/* A schema of a quarter of a megabyte is more than is read at first. */
+static void test_long_container_header(void **state)
+{
+    static const char good[] = ROW("\x00");
+    struct mill_buffer file = {0}, schema = {0}, rows = {0};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, MILL_FORMAT_JSON, "ts:timestamp s:string x:float64");
+    mill_buffer_add_string(&schema, "{\"doc\":\"");
+    for (int i = 0; i < 10000; i++) {
+        mill_buffer_add_string(&schema, "documentation and more of ");
+    }
+    mill_buffer_add_string(&schema, "it\",");
+    mill_buffer_add_string(&schema, schema_text + 1);
+    mill_buffer_add_string(&file, "Obj\x01");
+    mill_buffer_add_zigzag(&file, 1);
+    add_bytes(&file, "avro.schema", 11);
+    add_bytes(&file, schema.p, schema.n);
+    mill_buffer_add_zigzag(&file, 0);
+    mill_buffer_add_string(&file, "0123456789abcdef");
+    add_block(&file, 1, good, sizeof(good) - 1);
+    write_file("h.avro", file.p, file.n);
+    read_rows(&f, 8, &rows);
+    assert_string_equal(mill_buffer_cstr(&rows), "[\"1970-01-01T00:00:00Z\",null,0.0]");
+    write_file("h.avro", file.p, file.n / 2);
+    read_rows(&f, 8, &rows);
+    assert_non_null(strstr(mill_buffer_cstr(&rows), "its header is cut off"));
+    unlink(path);
+    mill_buffer_clear(&file);
+    mill_buffer_clear(&schema);
+    mill_buffer_clear(&rows);
+    fixture_clear(&f);
+}
+
 static void test_container_blocks(void **state)
 {
     static const char good[] = ROW("\x00") ROW("\x02"), wrong[] = ROW("\x00") NAN_ROW("\x02") ROW("\x04");
@@ -351,6 +386,24 @@ static void test_replay_json(void **state)
     assert_string_equal(
         mill_buffer_cstr(&out),
         "k={\"n\":1, \"ts\":7,\"s\":\"k\"}@7000\n-={\"broken\"@7000\n-={\"ts\":8,\"other\":[1]}@8000\n");
+    write_file("r.avro", "Obj\x01", 4);
+    struct mill_file_source *file;
+    assert_int_equal(mill_file_source_open(&f.spec, path, &file, &f.err), MILL_EDATA);
+    unlink(path);
+    /* a broken file is not a broken row */
+    struct mill_buffer cut = {0};
+    add_header(&cut, "null");
+    mill_buffer_add_string(&cut, "\x02\x7f");
+    write_file("r.avro", cut.p, cut.n);
+    struct fixture g;
+    fixture_init(&g, MILL_FORMAT_JSON, "ts:timestamp s:string x:float64");
+    read_records(&g, 1, &out);
+    assert_non_null(strstr(mill_buffer_cstr(&out), "!!'"));
+    assert_int_equal(g.err.code, MILL_EIO);
+    fixture_clear(&g);
+    mill_buffer_clear(&cut);
+    unlink(path);
+    write_file("r.jsonl", jsonl, sizeof(jsonl) - 1);
     f.spec.framing = MILL_FRAMING_CONFLUENT;
     read_records(&f, 1, &out);
     assert_non_null(strstr(mill_buffer_cstr(&out), "!!source 'test': its framing needs schema ids of a registry"));
@@ -409,8 +462,12 @@ static void test_replay_avro(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_jsonl),       cmocka_unit_test(test_container),   cmocka_unit_test(test_container_blocks),
-        cmocka_unit_test(test_replay_json), cmocka_unit_test(test_replay_avro),
+        cmocka_unit_test(test_jsonl),
+        cmocka_unit_test(test_container),
+        cmocka_unit_test(test_container_blocks),
+        cmocka_unit_test(test_long_container_header),
+        cmocka_unit_test(test_replay_json),
+        cmocka_unit_test(test_replay_avro),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
