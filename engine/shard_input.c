@@ -144,7 +144,8 @@ static void free_input(struct mill__input *input)
             break;
         }
     }
-    mill_gauge_set(input->lag, 0);
+    mill_gauge_unset(input->lag);
+    mill_gauge_unset(input->watermark);
     mill__pass_clear(&input->pass);
     if (input->stage->index == 0) {
         mill__admission_clear(&input->admission);

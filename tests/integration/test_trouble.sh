@@ -118,7 +118,7 @@ if [ "$(id -u)" -ne 0 ] || ! { mkdir "$work/disk" && mount -t tmpfs -o size=64m 
     exit 0
 fi
 export TIDEMILL_STATE=$work/disk
-"$tidemill" run -c "$project" --set kafka.group=flights-disk >"$work/engine.log" 2>&1 &
+"$tidemill" run -c "$project" --set kafka.group=flights-disk --set offline_store.write_buffer_size=1MiB >"$work/engine.log" 2>&1 &
 engine=$!
 pids+=("$engine")
 wait_for "readiness" 60 is_ready
