@@ -255,7 +255,9 @@ static void drop_oldest(struct mill_view_table *table, struct mill__entity *e)
         }
     }
     e->raw_floor_us = floor_us > e->raw_floor_us ? floor_us : e->raw_floor_us;
-    table->events_dropped += view->raw_width_max_us >= 0;
+    if (view->raw_width_max_us >= 0 && time_us >= mill__time_minus(table->watermark_us, view->raw_width_max_us)) {
+        table->events_dropped++; /* a window may have wanted it */
+    }
     mill__ring_drop_front(&e->events);
     update_open_min(table, e);
 }

@@ -71,6 +71,7 @@ struct event {
     double x;
     int64_t n, ts;
     bool b, flag;
+    uint32_t dropped_at; /* beyond events_max; the number of events folded when it went */
 };
 
 struct history {
@@ -82,6 +83,9 @@ struct history {
     uint32_t folded_count;
     int64_t newest, watermark, lateness, scale;
     bool applies_late; /* some events are behind the watermark */
+    bool checks_raw_only, has_no_ties;
+    int64_t raw_width; /* of raw windows; -1: there are none */
+    uint64_t dropped_count;
     uint32_t entity_count;
     int64_t next_offset[3];
 };
@@ -191,6 +195,12 @@ static bool in_window(const struct mill_aggregate_spec *a, int64_t t, int64_t ts
         break;
     }
     return false;
+}
+
+static bool is_raw(const struct mill_aggregate_spec *a)
+{
+    return a->window_us > 0 && (a->semantics == MILL_WINDOW_EXACT || a->semantics == MILL_WINDOW_OPENMLDB ||
+                                (a->semantics == MILL_WINDOW_DEFAULT && a->window_us <= HOUR));
 }
 
 static int compare_events(const struct event *a, const struct event *b)
@@ -335,7 +345,8 @@ static struct answer oracle(const struct history *h, const struct mill_aggregate
     for (uint32_t i = 0; i < h->folded_count; i++) {
         const struct event *e = &h->folded[i];
         bool passes = a->where.n == 0 || (e->valid[FLAG] && e->flag);
-        if (e->entity == entity && e->valid[column] && passes && in_window(a, t, e->t) &&
+        bool is_dropped = is_raw(a) && e->dropped_at < h->folded_count + !before;
+        if (e->entity == entity && e->valid[column] && passes && in_window(a, t, e->t) && !is_dropped &&
             !(before && compare_events(e, own) >= 0)) {
             naive_add(&s, e, column, source_fields[column].type);
         }
@@ -388,6 +399,13 @@ static void make_view(struct history *h)
         a->function = functions[function];
         a->where = below(4) == 0 ? mill_slice_of("flag") : (struct mill_slice){0};
     }
+    h->raw_width = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t width = h->aggregates[i].window_us - (h->aggregates[i].semantics != MILL_WINDOW_OPENMLDB);
+        if (is_raw(&h->aggregates[i]) && width > h->raw_width) {
+            h->raw_width = width;
+        }
+    }
     h->spec = (struct mill_view_spec){
         .name = "v",
         .entity = {"e", join_keys, 1},
@@ -427,7 +445,7 @@ static double random_double(void)
 
 static struct event random_event(struct history *h)
 {
-    struct event e = {.entity = below(h->entity_count), .partition = (int32_t)below(3)};
+    struct event e = {.entity = below(h->entity_count), .partition = (int32_t)below(3), .dropped_at = UINT32_MAX};
     int64_t back = h->lateness > 0 && below(3) == 0 ? below64(h->lateness + 1) : 0;
     int64_t forward = below(3) == 0 ? 0 : below64(h->scale * (below(10) == 0 ? 50 : 2));
 
@@ -436,6 +454,7 @@ static struct event random_event(struct history *h)
     if (h->applies_late && h->watermark != INT64_MIN && below(6) == 0) {
         e.t = h->watermark - 1 - below64(h->scale * (1 + below(60)));
     }
+    e.t += h->has_no_ties && e.t == h->newest;
     h->newest = e.t > h->newest ? e.t : h->newest;
     e.offset = h->next_offset[e.partition]++;
     for (uint32_t c = 0; c < SOURCE_COLUMNS; c++) {
@@ -534,6 +553,9 @@ static void check_aggregates(struct runner *r, const struct mill_batch *batch, u
     for (uint32_t a = 0; a < r->h.spec.aggregate_count; a++) {
         const struct mill_aggregate_spec *spec = &r->h.aggregates[a];
         char what[200];
+        if (r->h.checks_raw_only && !is_raw(spec)) {
+            continue;
+        }
         snprintf(what, sizeof(what), "%s %s(%s) window %lld semantics %d hop %lld where %zu at %lld of entity %u",
                  own == NULL ? "lookup" : "row", spec->function, spec->column, (long long)spec->window_us,
                  (int)spec->semantics, (long long)spec->hop_us, spec->where.n, (long long)t, entity);
@@ -551,6 +573,26 @@ static const struct event *newest_at(const struct history *h, uint32_t entity, i
         }
     }
     return newest;
+}
+
+/* events_max: the oldest event that raw windows still hold goes when there is one too many. */
+static void drop_oldest(struct history *h, uint32_t entity)
+{
+    uint32_t count = 0;
+    struct event *oldest = NULL;
+
+    for (uint32_t i = 0; i < h->folded_count; i++) {
+        struct event *e = &h->folded[i];
+        bool is_kept = h->watermark == INT64_MIN || e->t >= h->watermark - h->raw_width;
+        if (e->entity == entity && e->dropped_at == UINT32_MAX && is_kept) {
+            count++;
+            oldest = oldest == NULL || compare_events(e, oldest) < 0 ? e : oldest;
+        }
+    }
+    if (h->spec.events_max > 0 && count > h->spec.events_max) {
+        oldest->dropped_at = h->folded_count;
+        h->dropped_count++;
+    }
 }
 
 static void fold_row(struct runner *r, struct mill_view_rows *rows, uint32_t row, const struct event *e)
@@ -572,6 +614,7 @@ static void fold_row(struct runner *r, struct mill_view_rows *rows, uint32_t row
     assert_int_equal(rc, MILL_OK);
     assert_int_equal(result.newest, want_newest);
     r->h.folded[r->h.folded_count++] = *e;
+    drop_oldest(&r->h, e->entity);
 }
 
 static void note_outputs(struct runner *r, const struct mill_batch *batch, uint32_t row)
@@ -628,6 +671,9 @@ static void run_lookups(struct runner *r, uint32_t count)
     for (uint32_t row = 0; row < count; row++) {
         struct event e = {.entity = below(r->h.entity_count)};
         e.t = r->h.watermark + below64(r->h.lateness + r->h.scale * (below(4) == 0 ? 60 : 2));
+        if (r->h.applies_late && below(4) == 0) {
+            e.t = r->h.watermark - 1 - below64(r->h.scale * 20);
+        }
         entities[row] = e.entity;
         fill_row(&batch, row, &e);
     }
@@ -642,6 +688,10 @@ static void run_lookups(struct runner *r, uint32_t count)
             rc = mill_view_lookup(r->table, rows, row, &err);
         }
         assert_int_equal(rc, MILL_OK);
+        note_outputs(r, &batch, row);
+        if (t < r->h.watermark) {
+            continue;
+        }
         const struct event *e = newest_at(&r->h, entities[row], t);
         bool known = e != NULL && (r->h.spec.ttl_us == 0 || e->t >= t - r->h.spec.ttl_us);
         struct answer null = {false, 0};
@@ -654,7 +704,6 @@ static void run_lookups(struct runner *r, uint32_t count)
         } else {
             check_aggregates(r, &batch, SOURCE_COLUMNS, row, UINT32_MAX, t, NULL);
         }
-        note_outputs(r, &batch, row);
     }
 }
 
@@ -691,8 +740,16 @@ static uint64_t run_history(uint64_t seed, bool disturbed)
     r.h.lateness = below(3) == 0 ? 0 : below64(r.h.scale * (below(2) == 0 ? 3 : 30)) + 1;
     r.h.applies_late = below(3) == 0;
     r.h.entity_count = 1 + below(ENTITIES_MAX);
+    uint32_t events_max = below(4) == 0 ? 1 + below(12) : 0;
+    if (events_max > 0) { /* panes may then hold open events, which shows in rows that are not the newest */
+        r.h.lateness = 0;
+        r.h.applies_late = false;
+        r.h.checks_raw_only = below(2) == 0;
+        r.h.has_no_ties = !r.h.checks_raw_only;
+    }
     r.entities_max = !disturbed || seed % 2 == 0 ? 100 : 1 + (uint32_t)(advance_random(&r.disturbance) % 4);
     make_view(&r.h);
+    r.h.spec.events_max = r.h.raw_width >= 0 ? events_max : 0;
     mill_arena_init(&r.arena, 0);
     struct mill_arena schemas;
     mill_arena_init(&schemas, 0);
@@ -706,6 +763,11 @@ static uint64_t run_history(uint64_t seed, bool disturbed)
         if (disturbed) {
             disturb(&r);
         }
+    }
+    if (!disturbed) {
+        struct mill_view_table_stats stats;
+        mill_view_table_stats(r.table, &stats);
+        assert_int_equal(stats.events_dropped, r.h.dropped_count);
     }
     mill_view_table_close(r.table);
     mill_view_free(r.h.view);
