@@ -37,12 +37,14 @@ static void handle_late(struct mill__admission *admission, struct mill_batch *ba
     }
 }
 
-void mill__admit(struct mill__admission *admission, struct mill_batch *batch, struct mill_rejects *rejects)
+void mill__admit(struct mill__admission *admission, struct mill_batch *batch, struct mill_rejects *rejects,
+                 int64_t *newest_before)
 {
     mill_validate_batch(&admission->source->spec, batch, rejects);
 
     int64_t lateness = admission->source->allowed_lateness_us;
     for (uint32_t row = 0; row < batch->row_count; row++) {
+        newest_before[row] = admission->newest_us;
         if (!mill_bit_get(batch->live, row)) {
             continue;
         }

@@ -22,6 +22,8 @@ void mill__admission_init(struct mill__admission *admission, const struct mill_s
 void mill__admission_clear(struct mill__admission *admission);
 /* Validates the batch and applies the late policy in row order: watermark = newest event time so far - allowed
  * lateness. */
-void mill__admit(struct mill__admission *admission, struct mill_batch *batch, struct mill_rejects *rejects);
+/* newest_before[row] gets the newest event time before that row (INT64_MIN: none). */
+void mill__admit(struct mill__admission *admission, struct mill_batch *batch, struct mill_rejects *rejects,
+                 int64_t *newest_before);
 
 #endif

@@ -137,6 +137,7 @@ int mill_engine_open(const struct mill_project *project, const struct mill_engin
     engine->project = project;
     engine->options = *options;
     engine->metrics = mill_metrics_new();
+    engine->source_partitions = mill_calloc(project->source_count, sizeof(*engine->source_partitions));
     int rc = open_engine(engine, err);
     if (rc < 0) {
         mill_engine_close(engine);
@@ -162,6 +163,7 @@ void mill_engine_close(struct mill_engine *engine)
     free(engine->online_views);
     free(engine->online_index);
     free(engine->view_ids);
+    free(engine->source_partitions);
     mill__encoder_free(engine->encoder);
     mill__plan_close(engine->plan);
     mill_kv_close(engine->kv);
@@ -294,7 +296,7 @@ static int make_topics(struct mill_engine *engine, struct mill_error *err)
 
 static int prepare(struct mill_engine *engine, struct mill_error *err)
 {
-    int32_t *counts = mill_calloc(engine->project->source_count, sizeof(*counts));
+    int32_t *counts = engine->source_partitions;
     struct mill__plan *plan = NULL;
 
     int rc = wait_for_topics(engine, counts, err);
@@ -312,7 +314,6 @@ static int prepare(struct mill_engine *engine, struct mill_error *err)
         }
         rc = make_topics(engine, err);
     }
-    free(counts);
     return rc;
 }
 

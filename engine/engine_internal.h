@@ -21,7 +21,8 @@ struct mill_engine {
     uint16_t *view_ids;     /* per view: its number in state keys, kept in the store by name */
     struct mill__shard *shards;
     uint32_t shard_count;
-    uint32_t partition_total; /* of all topics that are consumed */
+    uint32_t partition_total;   /* of all topics that are consumed */
+    int32_t *source_partitions; /* per source, the topic's count */
 
     _Atomic int64_t stopped_ns; /* monotonic time of the stop; 0: not yet */
     _Atomic bool stop;          /* drain and leave */

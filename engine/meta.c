@@ -32,7 +32,6 @@ void mill__upstreams_clear(struct mill__upstreams *upstreams)
 
 void mill__upstreams_copy(struct mill__upstreams *to, const struct mill__upstreams *from)
 {
-    to->count = 0;
     for (uint32_t i = 0; i < from->count; i++) {
         *mill__upstreams_find(to, from->at[i].partition) = from->at[i];
     }

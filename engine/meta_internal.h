@@ -23,6 +23,7 @@ struct mill__upstreams {
 /* Finds or adds (offset -1, newest INT64_MIN). The pointer is good until the next call. */
 struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, int32_t partition);
 void mill__upstreams_clear(struct mill__upstreams *upstreams);
+/* Entries of from are put into to, in the place of those of the same partition. */
 void mill__upstreams_copy(struct mill__upstreams *to, const struct mill__upstreams *from);
 
 struct mill__input_meta {

@@ -27,7 +27,6 @@ struct input {
     struct mill_file_source *file;
     struct mill__admission admission;
     struct mill__pass pass;
-    int64_t stepped_newest_us;
     bool at_end;
 };
 
@@ -174,23 +173,10 @@ static void report_progress(struct offline *o)
     o->options->progress(o->options->context, done, total, o->summary.events);
 }
 
-/* Tables may close what is older than every event still to come can reach. */
-static void advance_tables(struct offline *o, struct input *in)
-{
-    for (uint32_t u = 0; u < in->pass.use_count; u++) {
-        const struct mill__plan_use *use = in->pass.uses[u];
-        if (!use->use.lookup && in->stepped_newest_us != INT64_MIN) {
-            int64_t lateness = o->project->views[use->view].spec.lateness_us;
-            mill_view_table_advance(o->tables[use->view], in->stepped_newest_us - lateness);
-        }
-    }
-}
-
 /* Reads batches until one has a live row or the file ends. */
 static int load(struct offline *o, struct input *in, struct mill_error *err)
 {
     while (!in->at_end && !mill__pass_has_rows(&in->pass)) {
-        advance_tables(o, in);
         mill__pass_begin(&in->pass, o->project->engine.batch_rows);
         int rc = mill_file_source_next(in->file, &in->pass.batch, &in->pass.rejects, err);
         if (rc == MILL_EEND) {
@@ -198,7 +184,7 @@ static int load(struct offline *o, struct input *in, struct mill_error *err)
             return MILL_OK;
         }
         MILL_TRY(rc);
-        mill__admit(&in->admission, &in->pass.batch, &in->pass.rejects);
+        mill__admit(&in->admission, &in->pass.batch, &in->pass.rejects, in->pass.newest_before);
         write_rejects(o, in);
         o->summary.events += in->pass.batch.row_count;
         report_progress(o);
@@ -241,8 +227,6 @@ static int64_t rival_time(struct offline *o, const struct input *in, bool *ret_t
 static int step_until(struct input *in, int64_t rival, bool tie, struct mill_error *err)
 {
     do {
-        int64_t t = mill__pass_head_time(&in->pass);
-        in->stepped_newest_us = t > in->stepped_newest_us ? t : in->stepped_newest_us;
         MILL_TRY(mill__pass_step(&in->pass, err));
         mill__pass_skip_dead(&in->pass);
     } while (mill__pass_has_rows(&in->pass) &&
@@ -294,7 +278,6 @@ static int open_inputs(struct offline *o, struct mill_error *err)
         }
         struct input *in = &o->inputs[o->input_count];
         MILL_TRY(mill_file_source_open(&source->spec, path, &in->file, err));
-        in->stepped_newest_us = INT64_MIN;
         mill__admission_init(&in->admission, source, INT64_MIN);
         mill__pass_init(&in->pass, o->plan, &o->plan->flows[s], 0, o->plan->flows[s].stage_count - 1, o->tables);
         o->input_count++;

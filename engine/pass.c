@@ -38,6 +38,10 @@ void mill__pass_begin(struct mill__pass *pass, uint32_t row_capacity)
     mill_arena_reset(&pass->arena);
     mill_batch_init(&pass->batch, &pass->flow->schema, row_capacity, &pass->arena);
     mill_rejects_init(&pass->rejects, &pass->arena);
+    pass->newest_before = mill_arena_array(&pass->arena, int64_t, row_capacity);
+    for (uint32_t row = 0; row < row_capacity; row++) {
+        pass->newest_before[row] = INT64_MIN;
+    }
     pass->stepped = pass->emitted = pass->step_use = 0;
 }
 
@@ -51,9 +55,14 @@ void mill__pass_prepare(struct mill__pass *pass)
 
 static int fold(struct mill__pass *pass, uint32_t u, uint32_t row, struct mill_error *err)
 {
+    struct mill_view_table *table = pass->tables[pass->uses[u]->view];
     struct mill_fold_result result;
 
-    MILL_TRY(mill_view_fold(pass->tables[pass->uses[u]->view], pass->rows[u], row, &result, err));
+    if (pass->newest_before[row] != INT64_MIN) {
+        mill_view_table_advance(table,
+                                pass->newest_before[row] - mill_view_spec_of(pass->uses[u]->use.view)->lateness_us);
+    }
+    MILL_TRY(mill_view_fold(table, pass->rows[u], row, &result, err));
     if (result.newest) {
         mill_bit_set(pass->newest[u], row);
         if (result.superseded_row != UINT32_MAX) {

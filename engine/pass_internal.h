@@ -38,6 +38,10 @@ struct mill__pass {
     struct mill_arena arena;
     struct mill_batch batch;
     struct mill_rejects rejects;
+    int64_t *newest_before; /* per row: the event time that no earlier row of its input (or of none of its upstream
+                             * partitions) is behind by more than the lateness; INT64_MIN: not known. A function of the
+                             * records before the row and of nothing else, so that folding them again closes the same
+                             * windows at the same rows. */
     uint32_t use_count;
     const struct mill__plan_use **uses; /* of all stages of the pass, in order */
     struct mill_view_rows **rows;       /* per use */

@@ -97,6 +97,14 @@ static int check_applied(struct mill__input *input, int64_t low, int64_t high, s
     return MILL_OK;
 }
 
+/* Partitions of the topic that the stage before reads. A row may skip stages, so the widest counts. */
+static int32_t upstream_count(const struct mill__input *input)
+{
+    int32_t source_count = input->shard->engine->source_partitions[input->stage->source];
+    int32_t count = input->shard->plan->partition_count;
+    return source_count > count ? source_count : count;
+}
+
 /* Where to read on: behind what the stored state has, or from the beginning where there is none. */
 static int find_position(struct mill__input *input, int64_t *ret_offset, struct mill_error *err)
 {
@@ -108,6 +116,9 @@ static int find_position(struct mill__input *input, int64_t *ret_offset, struct 
     MILL_TRY(mill_kafka_watermarks(&shard->engine->kafka, input->stage->topic, input->number, WATERMARKS_TIMEOUT_MS,
                                    &low, &high, err));
     *ret_offset = low;
+    for (int32_t p = 0; input->stage->index > 0 && p < upstream_count(input); p++) {
+        mill__upstreams_find(&input->loaded, p); /* one that has sent nothing yet holds windows open as well */
+    }
     if (shard->engine->kv == NULL) {
         return MILL_OK;
     }
@@ -232,25 +243,23 @@ void mill__shard_revoked(void *context, struct mill_partition *partition, void *
     mill__shard_set_trouble(shard, MILL__TROUBLE_FENCED, false);
 }
 
-/* Tables may close what no event still to come can reach. */
-static void advance_tables(struct mill__input *input)
+/*
+ * The event time that no upstream partition is behind, but for those that are more than an hour behind the newest: they
+ * would keep every window of the others open.
+ */
+static int64_t slowest_upstream(const struct mill__upstreams *upstreams)
 {
-    int64_t newest_us = input->applied.newest_us;
+    int64_t newest_us = INT64_MIN, slowest_us = INT64_MAX;
+
+    for (uint32_t i = 0; i < upstreams->count; i++) {
+        int64_t t = upstreams->at[i].newest_us;
+        newest_us = t > newest_us ? t : newest_us;
+        slowest_us = t < slowest_us ? t : slowest_us;
+    }
     if (newest_us == INT64_MIN) {
-        return;
+        return INT64_MIN;
     }
-    int64_t floor_us = newest_us - UPSTREAM_SKEW_US;
-    for (uint32_t i = 0; i < input->applied.upstreams.count; i++) {
-        int64_t t = input->applied.upstreams.at[i].newest_us;
-        newest_us = t < newest_us ? (t > floor_us ? t : floor_us) : newest_us;
-    }
-    for (uint32_t u = 0; u < input->pass.use_count; u++) {
-        const struct mill__plan_use *use = input->pass.uses[u];
-        if (!use->use.lookup) {
-            int64_t lateness_us = input->shard->plan->project->views[use->view].spec.lateness_us;
-            mill_view_table_advance(input->task->tables[use->view], newest_us - lateness_us);
-        }
-    }
+    return slowest_us > newest_us - UPSTREAM_SKEW_US ? slowest_us : newest_us - UPSTREAM_SKEW_US;
 }
 
 static void count_admission(struct mill__input *input, uint64_t late_dropped, uint64_t late_applied)
@@ -281,19 +290,20 @@ static int decode_source(struct mill__input *input, struct mill_error *err)
     if (rc < 0) {
         return rc;
     }
-    mill__admit(&input->admission, &input->pass.batch, &input->pass.rejects);
+    mill__admit(&input->admission, &input->pass.batch, &input->pass.rejects, input->pass.newest_before);
     count_admission(input, late_dropped, late_applied);
     return MILL_OK;
 }
 
 /* At-least-once delivery may bring an event twice: what its upstream partition has sent before is dropped here. */
-static bool is_duplicate(struct mill__input *input, const struct mill__rekey_origin *origin)
+static bool is_duplicate(struct mill__input *input, const struct mill__rekey_origin *origin, int64_t event_time_us)
 {
     struct mill__upstream *up = mill__upstreams_find(&input->loaded, origin->upstream_partition);
     if (origin->upstream_offset <= up->offset) {
         return true;
     }
     up->offset = origin->upstream_offset;
+    up->newest_us = event_time_us > up->newest_us ? event_time_us : up->newest_us;
     return false;
 }
 
@@ -308,11 +318,12 @@ static void decode_rekeyed(struct mill__input *input)
     for (uint32_t row = 0; row < input->record_count; row++) {
         struct mill__rekey_origin *origin = &input->origins[row];
         *origin = (struct mill__rekey_origin){.upstream_partition = -1};
+        input->pass.newest_before[row] = slowest_upstream(&input->loaded);
         if (mill__rekey_decode(input->stage, input->records[row].value, batch, row, origin) < 0) {
             *origin = (struct mill__rekey_origin){.upstream_partition = -1};
             mill_reject_row(&input->pass.rejects, batch, row, MILL_REJECT_INCOMPATIBLE,
                             "not a re-keyed record of this version and definition of the project");
-        } else if (is_duplicate(input, origin)) {
+        } else if (is_duplicate(input, origin, batch->event_time_us[row])) {
             mill_bit_clear(batch->live, row);
             duplicates++;
         }
@@ -333,7 +344,6 @@ int mill__input_load(struct mill__input *input, struct mill_error *err)
         }
         input->data_ns = mill_clock_mono_ns();
     }
-    advance_tables(input);
     mill__pass_begin(&input->pass, input->record_count);
     if (input->stage->index == 0) {
         int rc = decode_source(input, err);

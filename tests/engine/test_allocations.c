@@ -99,13 +99,10 @@ static void one_batch(struct run *run, const struct mill_record *records, const 
 {
     struct mill_error err;
 
-    if (run->admission.newest_us != INT64_MIN) {
-        mill_view_table_advance(run->table, run->admission.newest_us - 60 * MILL_US_PER_SECOND);
-    }
     mill__pass_begin(&run->pass, ROWS);
     int rc = mill_decoder_decode(run->decoder, records, ROWS, &run->pass.batch, &run->pass.rejects, &err);
     mill_assert(rc == MILL_OK);
-    mill__admit(&run->admission, &run->pass.batch, &run->pass.rejects);
+    mill__admit(&run->admission, &run->pass.batch, &run->pass.rejects, run->pass.newest_before);
     mill_assert(run->pass.rejects.count == 0);
     mill__pass_prepare(&run->pass);
     while (mill__pass_has_rows(&run->pass)) {
