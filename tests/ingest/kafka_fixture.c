@@ -125,8 +125,8 @@ static int on_assigned(void *context, struct mill_partition *partition, unsigned
     m->owned[number] = partition;
     m->assigned_count++;
     m->owned_count++;
-    *ret_offset = m->start[number];
-    if (m->start[number] >= 0) {
+    *ret_offset = m->resume ? m->next[number] : m->start[number];
+    if (!m->resume && m->start[number] >= 0) {
         m->next[number] = m->start[number];
     }
     *ret_user = &m->owned[number];

@@ -40,8 +40,8 @@ struct member {
     int64_t own_next[PARTITION_MAX];
     uint64_t count;
     unsigned assigned_count, revoked_count, lost_count, owned_count;
-    bool commit_on_revoke;
-    int refuse; /* what `assigned` returns */
+    bool commit_on_revoke, resume; /* resume: `assigned` answers what is expected next, as the engine does */
+    int refuse;                    /* what `assigned` returns */
 };
 
 /* m is zeroed or has start and the flags set by member_init. */

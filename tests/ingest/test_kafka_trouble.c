@@ -29,6 +29,7 @@ static void test_broker_down_and_up(void **state)
     fixture_produce(&f, "in", 1, 0, 100);
     assert_int_equal(mill__mock_kafka_set_up(f.mock, false), 0);
     member_init(&m);
+    m.resume = true;
     member_open(&m, &f.options, "in"); /* down at the start: waited for */
     int64_t begin_ns = mill_clock_mono_ns();
     while (seconds_since(begin_ns) < 1.5) {

@@ -11,7 +11,7 @@ it_kafkas=()
 it_clean_up() {
     local status=$? pid dir
     trap - EXIT
-    for pid in "${it_pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+    for pid in "${it_pids[@]}"; do it_kill "$pid"; done
     for dir in "${it_kafkas[@]}"; do "$root/scripts/kafka" --dir "$dir" kill >/dev/null 2>&1 || true; done
     if [ "$status" -ne 0 ] && [ "$status" -ne 77 ] && [ -n "${MILL_TEST_KEEP:-}" ]; then
         echo "kept: $work" >&2
@@ -26,6 +26,12 @@ trap 'exit 143' TERM
 
 it_fail() { echo "failed: $*" >&2; exit 1; }
 it_skip() { echo "skipped: $*" >&2; exit 77; }
+
+# it_kill PID: kill -9 of a child, without the shell's word about it.
+it_kill() {
+    kill -9 "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
 
 # it_wait SECONDS COMMAND...: until the command succeeds; fails after that time.
 it_wait() {
