@@ -93,12 +93,13 @@ int mill_key_write_json(const struct mill_entity *entity, struct mill_slice key,
  * Views
  * --------------------------------------------------------------------------------------------- */
 
+/* What counts as of time t; floors are multiples of the hop from the epoch. More in docs/aggregates.md. */
 enum mill_window_semantics {
-    MILL_WINDOW_DEFAULT,  /* exact up to 1 h, else hop W/60 rounded down to a divisor of W */
+    MILL_WINDOW_DEFAULT,  /* exact up to 1 h, else hop W/k for the smallest k >= 60 that divides W */
     MILL_WINDOW_EXACT,    /* t - W < ts <= t */
     MILL_WINDOW_HOP,      /* floor(t - W, hop) <= ts <= t */
     MILL_WINDOW_CHRONON,  /* floor(t - W, tail hop) <= ts < t; tail hop 1 d, 1 h or 5 min by W */
-    MILL_WINDOW_FEAST,    /* hop-aligned tiles */
+    MILL_WINDOW_FEAST,    /* floor(floor(t, hop) - W, hop) <= ts < floor(t, hop): complete tiles; hop 5 min unless given */
     MILL_WINDOW_OPENMLDB, /* t - W <= ts <= t */
 };
 
@@ -110,11 +111,11 @@ struct mill_feature_spec {
 
 struct mill_aggregate_spec {
     const char *name;     /* output: {column}_{function}_{window}, or {column}_{function} without a window */
-    const char *column;   /* of the source, or an expression feature of the view */
+    const char *column;   /* of the source, or an expression feature of the view (which hides a source column) */
     const char *function; /* "count", "sum", ...: a name of the aggregate table */
     int64_t window_us;    /* 0: since the beginning */
     enum mill_window_semantics semantics;
-    int64_t hop_us;          /* for MILL_WINDOW_HOP */
+    int64_t hop_us;          /* for MILL_WINDOW_HOP; MILL_WINDOW_FEAST may have one */
     struct mill_slice where; /* bool expression over source columns and features; empty: all events */
     unsigned line, col;
 };
@@ -132,7 +133,7 @@ struct mill_view_spec {
     const struct mill_timezone *zone;
     int64_t ttl_us;      /* 0: never; an entity whose newest event is older is as if unknown in lookups */
     int64_t lateness_us; /* rows are exact for events up to this much behind the newest */
-    uint32_t events_max; /* of one entity that an exact window may keep; beyond it the oldest go, counted */
+    uint32_t events_max; /* of one entity that are kept as events; beyond it the oldest go, counted; 0: no limit */
 };
 
 struct mill_view;
@@ -144,7 +145,8 @@ int mill_view_compile(const struct mill_view_spec *spec, struct mill_view **ret_
 void mill_view_free(struct mill_view *view);
 const struct mill_view_spec *mill_view_spec_of(const struct mill_view *view);
 /* Output columns: features, aggregates, derivations in order (the first mill_view_output_count), then hidden ones that
- * derivations of lookups need. A batch gives a view's use that many columns in a row. */
+ * derivations of lookups need (source columns; only lookups fill them). A batch gives a view's use that many columns in
+ * a row. */
 const struct mill_schema *mill_view_schema(const struct mill_view *view);
 uint32_t mill_view_output_count(const struct mill_view *view);
 /* A hash of everything that gives stored state its meaning; state of another hash is refused. */
@@ -177,15 +179,18 @@ struct mill_view_table;
 struct mill_view_table_options {
     int32_t partition;
     uint16_t view_id;      /* in state keys; stable (hash of the name) */
-    uint32_t entities_max; /* kept in memory; beyond it the least recently used go to kv (or, without kv, opening more
-                            * is MILL_ERESOURCE) */
+    uint32_t entities_max; /* kept in memory; beyond it those not used lately go to kv. Changed ones go after the second
+                            * flush only (the caller writes the first one's batch before that): until then a table may
+                            * hold twice as many, and more is MILL_ERESOURCE, as is one too many without kv */
     struct mill_kv *kv;    /* NULL: memory only */
 };
 int mill_view_table_open(const struct mill_view *view, const struct mill_view_table_options *options,
                          struct mill_view_table **ret_table, struct mill_error *err) MILL_MUST_CHECK;
 void mill_view_table_close(struct mill_view_table *table);
 
-/* Events at or before this time will not come any more (or only under late_events: apply); raises only. */
+/* Events before this time will not come any more (or only under late_events: apply); raises only. What is before it is
+ * closed: rows and lookups at or after it stay exact, those behind it are accurate to the hop. To be called after a
+ * restart with the watermark that was reached, so that late rows get the same bits as without it. */
 void mill_view_table_advance(struct mill_view_table *table, int64_t watermark_us);
 
 struct mill_fold_result {
@@ -193,11 +198,13 @@ struct mill_fold_result {
     uint32_t superseded_row; /* row of the same mill_view_rows that was newest before, or UINT32_MAX */
 };
 /* Folds row of an OWN use and writes its aggregate columns. Rows without a key get null aggregates (count 0) and change
- * nothing. MILL_EUNAVAIL/MILL_EIO: the cold tier failed; nothing changed; call again later. MILL_ERESOURCE: no room. */
+ * nothing. On failure nothing has changed. MILL_EUNAVAIL/MILL_EIO: the cold tier failed; call again later.
+ * MILL_ERESOURCE: no room; with kv, two flushes make some. MILL_EDATA: stored state is damaged or of another
+ * definition. */
 int mill_view_fold(struct mill_view_table *table, struct mill_view_rows *rows, uint32_t row,
                    struct mill_fold_result *ret_result, struct mill_error *err) MILL_MUST_CHECK;
-/* Writes all columns but derivations of a LOOKUP use, as of the batch's event time of that row. Unknown or expired
- * entity: nulls, count 0. */
+/* Writes all columns but derivations of a LOOKUP use, as of the batch's event time of that row: features of the newest
+ * event at or before it (strings are not kept: null). Unknown or expired entity: nulls, count 0. Fails as folds do. */
 int mill_view_lookup(struct mill_view_table *table, struct mill_view_rows *rows, uint32_t row,
                      struct mill_error *err) MILL_MUST_CHECK;
 /* Derivations for rows from <= i < to. */
@@ -288,9 +295,9 @@ void mill_online_put(struct mill_online *online, uint32_t view, int32_t partitio
                      const struct mill_batch *batch, uint32_t row, uint32_t first_column);
 /* Sends what is queued and reads what has been answered without waiting (wait false), or until all is acknowledged.
  * MILL_EUNAVAIL: the connection failed; everything unacknowledged is kept and sent again by the next call (reconnects
- * with backoff inside; a waiting call gives up when nothing has moved for timeout_ms). MILL_EDATA with "fenced":
- * another owner has the partition; told once. Other codes: the server refuses what we ask of it; its text is in the
- * message. */
+ * with backoff inside; a waiting call gives up when nothing has moved for timeout_ms, or between two attempts once three
+ * in a row have failed). MILL_EDATA, "fenced": all else is acknowledged, but another owner has a partition; told once.
+ * MILL_ECONFIG, MILL_EIO: the server refuses our password or our commands; its text is in the message. */
 int mill_online_sync(struct mill_online *online, bool wait, struct mill_error *err) MILL_MUST_CHECK;
 uint64_t mill_online_pending_bytes(const struct mill_online *online);
 /* The partitions that mill_online_sync found fenced: true and one of them, each once per claim. */

@@ -214,7 +214,7 @@ static int take_claim(struct mill_online *online, struct mill__online_fence *fen
         token = mill__reply_element(reply, 0);
     }
     if (token.kind != MILL__REPLY_TEXT || token.text.n == 0 || token.text.n >= sizeof(fence->token)) {
-        return mill_fail(err, MILL_EDATA, "redis at '%s' does not answer as the script does", online->address.label);
+        return mill_fail(err, MILL_EIO, "redis at '%s' does not answer as the script does", online->address.label);
     }
     memcpy(fence->token, token.text.p, token.text.n);
     fence->token[token.text.n] = '\0';
@@ -278,7 +278,8 @@ int mill_online_sync(struct mill_online *online, bool wait, struct mill_error *e
 {
     mill__online_close_call(online);
     int rc = wait ? mill__link_drain(online, err) : mill__link_poke(online, err);
-    for (uint32_t i = 0; i < online->fence_count; i++) {
+    /* Only when nothing else is wrong: a caller may pass over "fenced", but not over rows that are still here. */
+    for (uint32_t i = 0; rc == MILL_OK && i < online->fence_count; i++) {
         if (online->fences[i].tell_fenced) {
             online->fences[i].tell_fenced = false;
             return mill_fail(err, MILL_EDATA, "fenced: another owner has taken partition %d of project '%s' in redis",

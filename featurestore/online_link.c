@@ -11,6 +11,8 @@
 #include "featurestore/online_internal.h"
 
 enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 5000 };
+/* After so many failures in a row a waiting call does not sleep until the next attempt. */
+enum { PATIENT_FAILURES = 3 };
 static const int64_t ns_per_ms = 1000000;
 
 /* ------------------------------------------------------------------------------------------------
@@ -63,7 +65,7 @@ static int server_error(const struct mill_online *online, struct mill_slice text
     if (begins_with(text, "NOPERM") || begins_with(text, "ERR DB index")) {
         return mill_fail(err, MILL_ECONFIG, "redis at '%s' refuses us: %.*s", label, n, text.p);
     }
-    return mill_fail(err, MILL_EDATA, "redis at '%s' refuses a command: %.*s", label, n, text.p);
+    return mill_fail(err, MILL_EIO, "redis at '%s' refuses a command: %.*s", label, n, text.p);
 }
 
 /* 50 ms, doubled each time up to 5 s, less up to half of it so that many clients do not come back together. A
@@ -127,7 +129,7 @@ static int on_greeting(struct mill_online *online, const struct mill__reply *rep
         return 1;
     }
     if (reply->kind != MILL__REPLY_TEXT || reply->text.n != MILL__SCRIPT_SHA_BYTES) {
-        return mill_fail(err, MILL_EDATA, "redis at '%s' does not answer as Redis does", online->address.label);
+        return mill_fail(err, MILL_EIO, "redis at '%s' does not answer as Redis does", online->address.label);
     }
     memcpy(online->script_sha, reply->text.p, MILL__SCRIPT_SHA_BYTES);
     online->state = MILL__LINK_READY;
@@ -145,7 +147,7 @@ static int on_call(struct mill_online *online, const struct mill__reply *reply, 
         return server_error(online, reply->text, err);
     }
     if (reply->kind != MILL__REPLY_INTEGER || reply->integer < -1 || reply->integer > 1) {
-        return mill_fail(err, MILL_EDATA, "redis at '%s' does not answer as the script does", online->address.label);
+        return mill_fail(err, MILL_EIO, "redis at '%s' does not answer as the script does", online->address.label);
     }
     if (reply->integer < 0) {
         fence->tell_fenced = fence->tell_fenced || fence->is_owned;
@@ -374,7 +376,10 @@ int mill__link_drain(struct mill_online *online, struct mill_error *err)
         if (rc < 0 || (is_queue_acked(online) && !online->request.is_open)) {
             break;
         }
-        if (mill_clock_mono_ns() - last >= online->timeout_ns) {
+        int64_t now = mill_clock_mono_ns();
+        bool is_away =
+            online->state == MILL__LINK_CLOSED && online->failures >= PATIENT_FAILURES && now < online->retry_ns;
+        if (is_away || now - last >= online->timeout_ns) {
             rc = give_up(online, &why);
         } else {
             wait_for_work(online, last + online->timeout_ns);
