@@ -99,7 +99,7 @@ enum mill_window_semantics {
     MILL_WINDOW_EXACT,    /* t - W < ts <= t */
     MILL_WINDOW_HOP,      /* floor(t - W, hop) <= ts <= t */
     MILL_WINDOW_CHRONON,  /* floor(t - W, tail hop) <= ts < t; tail hop 1 d, 1 h or 5 min by W */
-    MILL_WINDOW_FEAST,    /* floor(floor(t, hop) - W, hop) <= ts < floor(t, hop): complete tiles; hop 5 min unless given */
+    MILL_WINDOW_FEAST,    /* complete tiles: floor(T - W, hop) <= ts < T, T = floor(t, hop); hop 5 min by default */
     MILL_WINDOW_OPENMLDB, /* t - W <= ts <= t */
 };
 
