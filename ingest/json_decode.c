@@ -265,9 +265,11 @@ bool mill__json_plan_run(struct mill__json_plan *plan, struct mill_slice text, s
     mill_json_reader_init(&r, text, &plan->unescaped);
     r.allow_bare_nan = plan->spec->allow_non_finite;
     enum mill_json_token token = mill_json_next(&r);
+    if (token == MILL_JSON_ERROR) {
+        return malformed(&r, fault);
+    }
     if (token != MILL_JSON_OBJECT_BEGIN) {
-        return token == MILL_JSON_ERROR ? malformed(&r, fault)
-                                        : mill__fault(fault, MILL_REJECT_MALFORMED, "not an event: expected a JSON object");
+        return mill__fault(fault, MILL_REJECT_MALFORMED, "not an event: expected a JSON object");
     }
     if (!read_members(plan, &r, &to)) {
         return false;

@@ -195,7 +195,7 @@ static bool encode_field(const struct mill__avro_field *field, const struct valu
     return encode_value(type, value, out);
 }
 
-int mill__avro_encode_row(const struct mill_source_spec *spec, const struct mill__avro_schema *schema,
+int mill__avro_encode_record(const struct mill_source_spec *spec, const struct mill__avro_schema *schema,
                           const struct mill_batch *batch, uint32_t row, struct mill_buffer *out, struct mill_error *err)
 {
     const struct mill__avro_node *record = schema->root;

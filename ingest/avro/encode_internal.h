@@ -8,7 +8,7 @@
 
 /* Appends the record. Fields that are no columns get null or their default. MILL_EDATA names the field whose value the
  * schema cannot hold. */
-int mill__avro_encode_row(const struct mill_source_spec *spec, const struct mill__avro_schema *schema,
+int mill__avro_encode_record(const struct mill_source_spec *spec, const struct mill__avro_schema *schema,
                           const struct mill_batch *batch, uint32_t row, struct mill_buffer *out,
                           struct mill_error *err) MILL_MUST_CHECK;
 

@@ -73,8 +73,8 @@ static int check_column(const struct mill_source_spec *spec, const struct mill__
         return 0;
     }
     bool needs_unit = type != NULL && wanted->type == MILL_TIMESTAMP && is_integer(type);
-    return mill_fail(err, MILL_EDATA, "avro field '%s' is of type %s, which cannot fill a column of type %s%s", wanted->name,
-                     mill__avro_describe(field->type, text, sizeof(text)), mill_type_name(wanted->type),
+    return mill_fail(err, MILL_EDATA, "avro field '%s' is of type %s, which cannot fill a column of type %s%s",
+                     wanted->name, mill__avro_describe(field->type, text, sizeof(text)), mill_type_name(wanted->type),
                      needs_unit ? "; hint: give it a logicalType such as timestamp-millis, or the source a time unit"
                                 : "");
 }

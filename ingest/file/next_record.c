@@ -180,7 +180,7 @@ static int encode_value(struct mill__replay *replay, const struct mill_file_sour
         return 0;
     }
     if (is_avro) {
-        return mill__avro_encode_row(replay->spec, replay->schema, &replay->batch, row, &replay->value, err);
+        return mill__avro_encode_record(replay->spec, replay->schema, &replay->batch, row, &replay->value, err);
     }
     encode_json(replay, row);
     return 0;

@@ -12,39 +12,26 @@
 
 #include "ingest/avro/plan_internal.h"
 
-#define FIELD(name, type) "{\"name\":\"" name "\",\"type\":" type "}"
-
-static const char
-    nested_text[] =
-        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" FIELD("i", "\"long\"") "," FIELD("list", "{\"type\":"
-                                                                                                    "\"record\","
-                                                                                                    "\"name\":\"L\","
-                                                                                                    "\"fields\":"
-                                                                                                    "[" FIELD("v", "\"i"
-                                                                                                                   "nt"
-                                                                                                                   "\"") "," FIELD("next", "[\"null\",\"L\"]") "]}") "," FIELD(
-            "maps", "{\"type\":\"map\",\"values\":{\"type\":\"array\","
-                    "\"items\":[\"null\",\"L\",\"bytes\"]}}") "," FIELD("nulls", "{\"type\":\"array\",\"items\":"
-                                                                                 "\"null\"}") "," FIELD("s", "[\"null\""
-                                                                                                             ",\"string"
-                                                                                                             "\"]") "," FIELD("fixed",
-                                                                                                                              "{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}") "," FIELD("d",
-                                                                                                                                                                                          "[\"int\",\"double\",\"L\",\"null\"]") "]}";
+static const char nested_text[] = "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+                                  "{\"name\":\"i\",\"type\":\"long\"},"
+                                  "{\"name\":\"list\",\"type\":{\"type\":\"record\",\"name\":\"L\",\"fields\":["
+                                  "{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":[\"null\",\"L\"]}]}},"
+                                  "{\"name\":\"maps\",\"type\":{\"type\":\"map\",\"values\":"
+                                  "{\"type\":\"array\",\"items\":[\"null\",\"L\",\"bytes\"]}}},"
+                                  "{\"name\":\"nulls\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
+                                  "{\"name\":\"s\",\"type\":[\"null\",\"string\"]},"
+                                  "{\"name\":\"fixed\",\"type\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}},"
+                                  "{\"name\":\"d\",\"type\":[\"int\",\"double\",\"L\",\"null\"]}]}";
 static struct mill_field nested_fields[] = {{"s", MILL_STRING}, {"i", MILL_INT64}};
 
 static const char flat_text[] =
-    "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" FIELD("b", "\"boolean\"") "," FIELD("i", "\"int\"") "," FIELD("l", "\"long\"") "," FIELD("f", "\"float\"") "," FIELD(
-        "d",
-        "\"double\"") "," FIELD("s",
-                                "\"string\"") "," FIELD("e",
-                                                        "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\","
-                                                        "\"C\"]}") "," FIELD("nd",
-                                                                             "[\"null\",\"double\"]") "," FIELD("skippe"
-                                                                                                                "d",
-                                                                                                                "\"byte"
-                                                                                                                "s\"") "," FIELD("ns",
-                                                                                                                                 "[\"string\",\"null\"]") "," FIELD("u",
-                                                                                                                                                                    "[\"long\",\"string\",\"null\"]") "]}";
+    "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+    "{\"name\":\"b\",\"type\":\"boolean\"},{\"name\":\"i\",\"type\":\"int\"},{\"name\":\"l\",\"type\":\"long\"},"
+    "{\"name\":\"f\",\"type\":\"float\"},{\"name\":\"d\",\"type\":\"double\"},{\"name\":\"s\",\"type\":\"string\"},"
+    "{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\",\"C\"]}},"
+    "{\"name\":\"nd\",\"type\":[\"null\",\"double\"]},{\"name\":\"skipped\",\"type\":\"bytes\"},"
+    "{\"name\":\"ns\",\"type\":[\"string\",\"null\"]},"
+    "{\"name\":\"u\",\"type\":[\"long\",\"string\",\"null\"]}]}";
 static struct mill_field flat_fields[] = {
     {"ns", MILL_STRING}, {"b", MILL_BOOL},   {"i", MILL_INT64},  {"l", MILL_INT64},    {"f", MILL_FLOAT64},
     {"d", MILL_FLOAT64}, {"s", MILL_STRING}, {"e", MILL_STRING}, {"nd", MILL_FLOAT64},

@@ -365,20 +365,20 @@ static void test_skips(void **state)
         {"{\"type\":\"array\",\"items\":\"null\"}", BYTES("\x80\x80\x80\x80\x80\x80\x80\x40\x00")},
         {"{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"Z\",\"fields\":[]}}", BYTES("\xc8\x01\x00")},
         {"{\"type\":\"map\",\"values\":\"null\"}", BYTES("\x02\x02k\x00")},
-        {"{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":\"string\"}}", BYTES("\x04\x02"
-                                                                                          "k\x02\x02"
-                                                                                          "a\x00\x02"
-                                                                                          "l\x00\x00")},
-        {"{\"type\":\"record\",\"name\":\"P\",\"fields\":[" FIELD("x", "\"double\"") "," FIELD("y", "\"string\"") "]}",
+        {"{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":\"string\"}}",
+         BYTES("\x04\x02k\x02\x02z\x00\x02l\x00\x00")},
+        {"{\"type\":\"record\",\"name\":\"P\",\"fields\":["
+         "{\"name\":\"x\",\"type\":\"double\"},{\"name\":\"y\",\"type\":\"string\"}]}",
          BYTES("12345678\x02z")},
         /* twice the same record, by name */
-        {"{\"type\":\"record\",\"name\":\"A\",\"fields\":[" FIELD("x", "{\"type\":\"record\",\"name\":\"B\","
-                                                                       "\"fields\":[{\"name\":\"z\",\"type\":"
-                                                                       "\"int\"}]}") "," FIELD("y", "\"B\"") "]}",
+        {"{\"type\":\"record\",\"name\":\"A\",\"fields\":["
+         "{\"name\":\"x\",\"type\":{\"type\":\"record\",\"name\":\"B\",\"fields\":[{\"name\":\"z\",\"type\":\"int\"}]}}"
+         ","
+         "{\"name\":\"y\",\"type\":\"B\"}]}",
          BYTES("\x02\x04")},
         /* a list of three */
-        {"{\"type\":\"record\",\"name\":\"L\",\"fields\":[" FIELD("v", "\"int\"") "," FIELD("next",
-                                                                                            "[\"null\",\"L\"]") "]}",
+        {"{\"type\":\"record\",\"name\":\"L\",\"fields\":["
+         "{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":[\"null\",\"L\"]}]}",
          BYTES("\x02\x02\x04\x02\x06\x00")},
     };
     char writer[600];
