@@ -86,6 +86,11 @@ struct mill_model_step {
 uint32_t mill_model_path(const struct mill_model *model, const double *row, size_t column_count, uint32_t tree_index,
                          struct mill_model_step *steps, uint32_t step_max, double *ret_leaf);
 
+/* The model as standalone C99: NAME.c and NAME.h with NAME_margin() and NAME_predict(), the same bits, no dependency
+ * but libm. Appends. What cannot be written (linear leaves, scalers, rare links) is an error. */
+int mill_model_emit_c(const struct mill_model *model, const char *name, struct mill_buffer *source,
+                      struct mill_buffer *header, struct mill_error *err) MILL_MUST_CHECK;
+
 /* How a feature service feeds a model: position in the service -> feature of the model, by name. Where the model has no
  * names, by position (counts must be equal). A mismatch is an error that lists both sides. */
 struct mill_model_input {
