@@ -233,10 +233,26 @@ int mill_producer_poll(struct mill_producer *producer, int timeout_ms, struct mi
     return fatal(producer, err);
 }
 
+/* rd_kafka_flush() sends at once what lingers, but looks for the last acknowledgement every 10 ms only. Short calls of
+ * it see it within one; after a while there is no hurry. */
+static rd_kafka_resp_err_t flush_in_steps(struct mill_producer *producer, int timeout_ms)
+{
+    enum { HURRY_MS = 100 };
+    int64_t begin_ns = mill_clock_mono_ns(), waited_ms = 0;
+    rd_kafka_resp_err_t resp_err;
+
+    do {
+        int64_t left_ms = timeout_ms - waited_ms, step_ms = waited_ms < HURRY_MS ? 1 : HURRY_MS;
+        resp_err = rd_kafka_flush(producer->rk, (int)(left_ms < step_ms ? left_ms : step_ms));
+        waited_ms = (mill_clock_mono_ns() - begin_ns) / 1000000;
+    } while (resp_err == RD_KAFKA_RESP_ERR__TIMED_OUT && waited_ms < timeout_ms && producer->client.fatal.code == 0);
+    return resp_err;
+}
+
 int mill_producer_flush(struct mill_producer *producer, int timeout_ms, struct mill_error *err)
 {
     report_refusals(producer);
-    rd_kafka_resp_err_t resp_err = rd_kafka_flush(producer->rk, timeout_ms);
+    rd_kafka_resp_err_t resp_err = flush_in_steps(producer, timeout_ms);
     producer->is_full = false;
     MILL_TRY(fatal(producer, err));
     if (resp_err == RD_KAFKA_RESP_ERR__TIMED_OUT) {
