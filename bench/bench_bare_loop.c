@@ -21,17 +21,20 @@ static void check(int rc, const struct mill_error *err)
     }
 }
 
-static rd_kafka_t *open_client(rd_kafka_type_t type, const char *const *pairs)
+struct property {
+    const char *name, *value;
+};
+
+static rd_kafka_t *open_client(rd_kafka_type_t type, const struct property *properties, size_t count)
 {
-    char text[512];
+    char text[512] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    for (int i = 0; pairs[i] != NULL; i += 2) {
-        if (rd_kafka_conf_set(conf, pairs[i], pairs[i + 1], text, sizeof(text)) != RD_KAFKA_CONF_OK) {
-            fprintf(stderr, "bench_bare_loop: %s\n", text);
-            exit(EX_CONFIG);
-        }
+    bool ok = true;
+
+    for (size_t i = 0; i < count && ok; i++) {
+        ok = rd_kafka_conf_set(conf, properties[i].name, properties[i].value, text, sizeof(text)) == RD_KAFKA_CONF_OK;
     }
-    rd_kafka_t *rk = rd_kafka_new(type, conf, text, sizeof(text));
+    rd_kafka_t *rk = ok ? rd_kafka_new(type, conf, text, sizeof(text)) : NULL;
     if (rk == NULL) {
         fprintf(stderr, "bench_bare_loop: %s\n", text);
         exit(EX_CONFIG);
@@ -41,18 +44,16 @@ static rd_kafka_t *open_client(rd_kafka_type_t type, const char *const *pairs)
 
 static rd_kafka_t *open_consumer(const char *brokers, const char *topic, const char *group)
 {
-    const char *pairs[] = {"bootstrap.servers",
-                           brokers,
-                           "group.id",
-                           group,
-                           "enable.auto.commit",
-                           "false",
-                           "auto.offset.reset",
-                           "earliest",
-                           "queued.max.messages.kbytes",
-                           "65536",
-                           NULL};
-    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, pairs);
+    const struct property properties[] = {
+        {"bootstrap.servers", brokers},
+        {"group.id", group},
+        {"enable.auto.commit", "false"},
+        {"auto.offset.reset", "earliest"},
+        /* Queues that never fill: librdkafka 2.0 may look at a full one again only after a second. */
+        {"queued.min.messages", "1000000"},
+        {"queued.max.messages.kbytes", "1048576"},
+    };
+    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, properties, sizeof(properties) / sizeof(properties[0]));
     rd_kafka_poll_set_consumer(rk);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
@@ -63,22 +64,16 @@ static rd_kafka_t *open_consumer(const char *brokers, const char *topic, const c
 
 static rd_kafka_t *open_producer(const char *brokers)
 {
-    const char *pairs[] = {"bootstrap.servers",
-                           brokers,
-                           "enable.idempotence",
-                           "true",
-                           "acks",
-                           "all",
-                           "linger.ms",
-                           "5",
-                           "queue.buffering.max.messages",
-                           "1000000",
-                           "delivery.report.only.error",
-                           "true",
-                           "partitioner",
-                           "murmur2_random",
-                           NULL};
-    return open_client(RD_KAFKA_PRODUCER, pairs);
+    const struct property properties[] = {
+        {"bootstrap.servers", brokers},
+        {"enable.idempotence", "true"},
+        {"acks", "all"},
+        {"linger.ms", "5"},
+        {"queue.buffering.max.messages", "1000000"},
+        {"delivery.report.only.error", "true"},
+        {"partitioner", "murmur2_random"},
+    };
+    return open_client(RD_KAFKA_PRODUCER, properties, sizeof(properties) / sizeof(properties[0]));
 }
 
 /* The output has the partitions of the input. */
