@@ -95,8 +95,9 @@ int mill__expr_convert(struct mill__expr_compiler *c, struct mill__expr_operand 
     if (type == MILL_TIMESTAMP && is_constant_string(c, *a)) {
         return timestamp_of_constant(c, a);
     }
-    return mill__expr_fail(c, a->at, "%s must be %s, found %s%s", what, mill_type_name(type), type_of(*a),
-                           hint_for(a->type, type));
+    /* Where float64 is wanted, int64 is welcome too. */
+    const char *wanted = type == MILL_FLOAT64 ? "a number" : mill_type_name(type);
+    return mill__expr_fail(c, a->at, "%s must be %s, found %s%s", what, wanted, type_of(*a), hint_for(a->type, type));
 }
 
 /* The type that values of type a and operand b share, or -1. */

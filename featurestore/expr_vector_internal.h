@@ -11,13 +11,13 @@
 #include "featurestore/expr_internal.h"
 
 /* At -O2 gcc 12 vectorises only loops whose length it knows to fit. Results do not change: no reordering of floating
- * point is allowed by this. The sanitizers' builds are left as they are. */
+ * point is allowed by this. Debug builds are left as they are. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
 #pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
 #endif
 
-/* Eight bytes of 0 or 1 to eight bits, low first, and back (byte order of the host is little endian: see below). */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "byte k of a word is bits 8k to 8k+7");
+/* Eight bytes of 0 or 1 to eight bits, low first, and back. Byte k of a word is taken for its bits 8k to 8k+7. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the host is little endian");
 
 static inline uint64_t mill__expr_pack8(const uint8_t *bytes)
 {

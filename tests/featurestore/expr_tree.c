@@ -50,8 +50,18 @@ static double random_float64(uint64_t *seed)
 
 static struct mill_slice random_string(uint64_t *seed)
 {
-    static const char *const strings[] = {"",  "a",      "A",    "ab",  "it's", "\"",
-                                          "é", "Zürich", "東京", "JFK", "jfk",  "a longer string"};
+    static const char *const strings[] = {"",
+                                          "a",
+                                          "A",
+                                          "ab",
+                                          "it's",
+                                          "\"",
+                                          "\303\251",
+                                          "Z\303\274rich",
+                                          "\346\235\261\344\272\254",
+                                          "JFK",
+                                          "jfk",
+                                          "a longer string"};
     return mill_slice_of(strings[tree_dice(seed, sizeof(strings) / sizeof(strings[0]))]);
 }
 
