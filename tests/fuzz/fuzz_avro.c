@@ -182,7 +182,6 @@ static void compare_row(struct oracle *oracle, struct mill_slice body, const str
     avro_value_t v, branch;
 
     avro_reader_memory_set_source(oracle->reader, body.p, (int64_t)body.n);
-    avro_value_reset(&oracle->value);
     mill_assert(avro_value_read(oracle->reader, &oracle->value) == 0);
     for (uint32_t c = 0; c < batch->schema->field_count; c++) {
         mill_assert(avro_value_get_by_name(&oracle->value, batch->schema->fields[c].name, &v, NULL) == 0);
@@ -196,6 +195,9 @@ static void compare_row(struct oracle *oracle, struct mill_slice body, const str
             compare_column(&v, &batch->columns[c]);
         }
     }
+    /* avro-c keeps pointers at odd addresses, where the leak sanitizer does not see them: nothing may be left at exit.
+     */
+    avro_value_reset(&oracle->value);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
