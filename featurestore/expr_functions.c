@@ -8,7 +8,8 @@
 
 #include "featurestore/expr_internal.h"
 
-enum { MANY = 4096, PARAMETERS_MAX = 3 };
+enum { PARAMETERS_MAX = 3 };
+#define MANY UINT32_MAX
 
 typedef int rule_function(struct mill__expr_compiler *c, const struct mill__expr_function *f,
                           struct mill__expr_operand *args, uint32_t count, struct mill__expr_operand *ret);

@@ -131,6 +131,24 @@ static void test_chains_do_not_nest(void **state)
     fixture_clear(&f);
 }
 
+/* Constants count too, and need no operator between them. */
+static void test_operations_are_bounded(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct mill_buffer text = {0};
+    fixture_of_numbers(&f, 1);
+    mill_buffer_add_string(&text, "concat(s");
+    for (unsigned k = 0; k < MILL__EXPR_STEPS_MAX; k++) {
+        mill_buffer_printf(&text, ", '%u'", k);
+    }
+    mill_buffer_add_string(&text, ", upper(s))");
+    struct mill_error err = error_of(&f, mill_buffer_slice(&text));
+    assert_string_equal(err.msg, "expression has more than 4096 operations");
+    mill_buffer_clear(&text);
+    fixture_clear(&f);
+}
+
 static void test_long_lists(void **state)
 {
     (void)state;
@@ -192,6 +210,52 @@ static void test_text_may_go(void **state)
     mill_expr_eval(expr, &f.batch, 0, 1, &out, &f.arena);
     assert_true(mill_slice_is(out.at.s[0], "text-it's x"));
     mill_expr_free(expr);
+    fixture_clear(&f);
+}
+
+/* What is quoted in a message is cut between characters. */
+static void test_messages_are_utf8(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct mill_buffer text = {0};
+    fixture_of_numbers(&f, 1);
+    for (unsigned blanks = 0; blanks < 4; blanks++) {
+        mill_buffer_reset(&text);
+        mill_buffer_add_string(&text, "a '");
+        repeat(&text, "x", blanks);
+        repeat(&text, "\346\235\261", 100);
+        mill_buffer_add_string(&text, "'");
+        struct mill_error err = error_of(&f, mill_buffer_slice(&text));
+        assert_int_equal(err.col, 3);
+        assert_true(mill_utf8_is_valid(mill_slice_of(err.msg)));
+    }
+    mill_buffer_clear(&text);
+    fixture_clear(&f);
+}
+
+/* Timestamps that no calendar has give null, at both ends of int64. */
+static void test_wild_timestamps(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"hour(t)", "year(t)", "day_of_week(t)", "t - '2013-01-01'"};
+    static const bool null_of_max[] = {true, true, true, false};
+    struct fixture f;
+    fixture_init(&f);
+    fixture_add_field(&f, "t", MILL_TIMESTAMP);
+    fixture_start_batch(&f, 2);
+    f.batch.columns[0].valid[0] = 3;
+    f.batch.columns[0].at.i[0] = INT64_MIN;
+    f.batch.columns[0].at.i[1] = INT64_MAX;
+    for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+        struct mill_expr *expr = compile(&f, texts[k]);
+        struct mill_column out;
+        mill_column_init(&out, mill_expr_type(expr), 2, &f.arena);
+        mill_expr_eval(expr, &f.batch, 0, 2, &out, &f.arena);
+        assert_false(mill_bit_get(out.valid, 0));
+        assert_int_equal(mill_bit_get(out.valid, 1), !null_of_max[k]);
+        mill_expr_free(expr);
+    }
     fixture_clear(&f);
 }
 
@@ -337,9 +401,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_chains_do_not_nest),
+        cmocka_unit_test(test_operations_are_bounded),
         cmocka_unit_test(test_long_lists),
         cmocka_unit_test(test_text_is_bounded),
         cmocka_unit_test(test_text_may_go),
+        cmocka_unit_test(test_messages_are_utf8),
+        cmocka_unit_test(test_wild_timestamps),
         cmocka_unit_test(test_long_strings_are_null),
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_equal_steps_are_shared),
