@@ -40,6 +40,17 @@ struct mill_model_info {
     uint32_t output_count;            /* predictions a row: 1, classes or targets */
     uint32_t margin_count; /* margins a row; differs where classes become one (multi:softmax) or two columns */
     uint64_t memory_bytes;
+    bool doubles; /* margins and predictions are doubles by nature (LightGBM, CatBoost), else floats */
+    /* How missing values are treated: nodes that send them left, nodes to which zeros are missing too, and nodes that
+     * test membership in a set of categories. */
+    uint32_t missing_left_count, zero_missing_count, set_count;
+};
+
+/* A kernel that can run a model here, and what the tuner measured at load: nanoseconds of a row alone and of a row in a
+ * tile of 64; 0 where there was nothing to choose from. */
+struct mill_model_kernel_time {
+    const char *name, *level;
+    double single_ns, tile_row_ns;
 };
 
 /* By path (format by content and name) or from bytes (name: for messages and the format). */
@@ -51,6 +62,9 @@ const struct mill_model_info *mill_model_info(const struct mill_model *model);
 
 /* The name of the kernel that scores a batch of that many rows: walk, scan-avx2, block-avx512, ... */
 const char *mill_model_kernel(const struct mill_model *model, size_t row_count);
+
+/* Fills at most max entries, returns how many there are. */
+uint32_t mill_model_kernel_times(const struct mill_model *model, struct mill_model_kernel_time *times, uint32_t max);
 
 enum mill_model_output { MILL_MODEL_MARGIN, MILL_MODEL_PREDICTION };
 

@@ -133,6 +133,13 @@ static void fill_info(struct mill_model *model, const struct format *format)
     info->feature_names = (const char *const *)forest->feature_names;
     info->output_count = forest->output_count;
     info->margin_count = forest->margin_count;
+    info->doubles = forest->sums_f64;
+    for (uint32_t i = 0; i < forest->nodes.n; i++) {
+        uint32_t flags = forest->nodes.at[i].flags;
+        info->set_count += (flags & MILL__SET) != 0;
+        info->missing_left_count += (flags & MILL__NAN_LEFT) != 0;
+        info->zero_missing_count += (flags & MILL__ZERO_MISSING) != 0;
+    }
     info->memory_bytes = sizeof(*model) + forest_bytes(forest) + model->tables.bytes;
 }
 

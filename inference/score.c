@@ -137,3 +137,16 @@ const char *mill_model_kernel(const struct mill_model *model, size_t row_count)
     size_t n = row_count < 1 ? 1 : row_count < MILL__TILE_ROWS ? row_count : MILL__TILE_ROWS;
     return mill__kernels[model->tables.choice[n]]->name;
 }
+
+uint32_t mill_model_kernel_times(const struct mill_model *model, struct mill_model_kernel_time *times, uint32_t max)
+{
+    const struct mill__tables *tables = &model->tables;
+    uint32_t n = 0;
+    for (unsigned k = 0; k < MILL__KERNELS; k++) {
+        if (tables->row_ns[k] > 0 && n++ < max) {
+            times[n - 1] = (struct mill_model_kernel_time){mill__kernels[k]->name, mill__kernels[k]->level,
+                                                           (double)tables->single_ns[k], (double)tables->row_ns[k]};
+        }
+    }
+    return n;
+}
