@@ -216,7 +216,7 @@ static void read_avro_field(avro_value_t *record, const struct mill_field *field
         check(avro_value_get_current_branch(&v, &branch), NULL, field->name);
         v = branch;
     }
-    switch (avro_value_get_type(&v)) {
+    switch ((int)avro_value_get_type(&v)) {
     case AVRO_STRING:
         avro_value_get_string(&v, &text, &size);
         sink += (double)size;
