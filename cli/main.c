@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "cli/model.h"
 
 struct subcommand {
     const char *name, *help;
@@ -23,6 +24,7 @@ static const struct subcommand subcommands[] = {
     {"top", "show what a running engine does", mill_cmd_top},
     {"healthcheck", "ask a running engine whether it is ready", mill_cmd_healthcheck},
     {"broker", "an embedded Kafka broker for demos and tests", mill_cmd_broker},
+    {"model", "inspect, score and explain model files", mill_cli_model},
     {"config", "show every setting and where it comes from", mill_cmd_config},
     {"version", "show the version", mill_cmd_version},
 };
