@@ -4,6 +4,7 @@
  * "code <= rank" is max(code, rank) == rank.
  */
 #include <math.h>
+#include <string.h>
 
 #include "inference/kernel/rank_internal.h"
 

@@ -4,6 +4,7 @@
  * in all rows with its rank and chooses between the leaves that its children chose, from the last node to the root.
  */
 #include <math.h>
+#include <string.h>
 
 #include "inference/kernel/rank_internal.h"
 

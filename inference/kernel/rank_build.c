@@ -150,6 +150,33 @@ static void lay_out(struct mill__ranks *ranks, const struct mill__forest *forest
     }
 }
 
+/* Entries by feature first, counted, then each feature's by themselves: many short sorts instead of a long one. */
+static void sort_entries(const struct mill__tables *tables, const struct mill__forest *forest, struct entry *entries)
+{
+    uint32_t n = forest->nodes.n;
+    uint32_t *end = mill_calloc((size_t)tables->used_count + 1, sizeof(*end));
+    for (uint32_t i = 0; i < n; i++) {
+        end[mill__used_index(tables, forest->nodes.at[i].feature) + 1]++;
+    }
+    for (uint32_t u = 0; u < tables->used_count; u++) {
+        end[u + 1] += end[u];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct entry e = entry_of(tables, &forest->nodes.at[i], i);
+        entries[end[e.used]++] = e;
+    }
+    union {
+        const struct mill__forest *in;
+        void *out;
+    } context = {.in = forest};
+    uint32_t begin = 0;
+    for (uint32_t u = 0; u < tables->used_count; u++) {
+        qsort_r(entries + begin, end[u] - begin, sizeof(*entries), compare_entries, context.out);
+        begin = end[u];
+    }
+    free(end);
+}
+
 void mill__ranks_build(struct mill__ranks *ranks, const struct mill__tables *tables, const struct mill__forest *forest)
 {
     uint32_t n = forest->nodes.n;
@@ -160,17 +187,11 @@ void mill__ranks_build(struct mill__ranks *ranks, const struct mill__tables *tab
     struct entry *entries = mill_malloc((size_t)n * sizeof(*entries));
     double *thresholds = mill_malloc((size_t)n * sizeof(*thresholds));
     ranks->tests = mill_malloc((size_t)n * sizeof(*ranks->tests));
-    for (uint32_t i = 0; i < n; i++) {
-        entries[i] = entry_of(tables, &forest->nodes.at[i], i);
-    }
-    union {
-        const struct mill__forest *in;
-        void *out;
-    } context = {.in = forest};
-    qsort_r(entries, n, sizeof(*entries), compare_entries, context.out);
+    sort_entries(tables, forest, entries);
     ranks->built = assign(ranks, forest, entries, n, thresholds);
     if (ranks->built) {
         lay_out(ranks, forest, thresholds);
+        mill__categories_build(ranks, forest);
         mill__scan_build(ranks, forest);
     }
     free(thresholds);
@@ -179,6 +200,10 @@ void mill__ranks_build(struct mill__ranks *ranks, const struct mill__tables *tab
 
 void mill__ranks_clear(struct mill__ranks *ranks)
 {
+    for (uint32_t t = 0; t < ranks->table_count; t++) {
+        free(ranks->tables[t].codes);
+    }
+    free(ranks->tables);
     free(ranks->columns);
     free(ranks->thresholds32);
     free(ranks->thresholds64);

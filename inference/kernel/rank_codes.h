@@ -6,11 +6,15 @@
  * A NaN finds nothing below it and is then made the code of a missing value.
  */
 
-TARGET static inline uint8_t code_set(const struct mill__forest *forest, const struct mill__rank_column *column,
-                                      double x)
+TARGET static inline uint8_t code_set(const struct mill__ranks *ranks, const struct mill__forest *forest,
+                                      const struct mill__rank_column *column, double x)
 {
     if (column->kind == MILL__CELL_MISSING) {
         return isnan(x) ? 1 : 2;
+    }
+    if (column->table > 0) {
+        const struct mill__category_table *table = &ranks->tables[column->table - 1];
+        return table->codes[(size_t)mill__category_row(table, x) * table->count + column->at];
     }
     return mill__set_goes_left(forest, &forest->sets.at[column->set], x) ? 0 : 1;
 }
@@ -22,7 +26,7 @@ TARGET static inline uint8_t code32(const struct mill__ranks *ranks, const struc
         uint8_t code = (uint8_t)search32(ranks->thresholds32 + column->begin, x);
         return isnan(x) ? MILL__RANK_MISSING : code;
     }
-    return code_set(forest, column, (double)x);
+    return code_set(ranks, forest, column, (double)x);
 }
 
 TARGET static inline uint8_t code64(const struct mill__ranks *ranks, const struct mill__forest *forest,
@@ -33,7 +37,7 @@ TARGET static inline uint8_t code64(const struct mill__ranks *ranks, const struc
         bool zero = column->kind == MILL__CELL_ZERO_VALUE && fabs(x) <= MILL__ZERO_MAX;
         return isnan(x) || zero ? MILL__RANK_MISSING : code;
     }
-    return code_set(forest, column, x);
+    return code_set(ranks, forest, column, x);
 }
 
 TARGET static inline uint8_t code_any(const struct mill__ranks *ranks, const struct mill__forest *forest,
@@ -43,6 +47,15 @@ TARGET static inline uint8_t code_any(const struct mill__ranks *ranks, const str
                              : code32(ranks, forest, column, ((const float *)values)[column->used]);
 }
 
+/* All codes of a categorical feature at once; returns how many columns they are. */
+TARGET static inline uint32_t copy_categories(const struct mill__ranks *ranks, const struct mill__rank_column *column,
+                                              double x, uint8_t *codes)
+{
+    const struct mill__category_table *table = &ranks->tables[column->table - 1];
+    memcpy(codes, table->codes + (size_t)mill__category_row(table, x) * table->count, table->count);
+    return table->count;
+}
+
 /* Codes of one row. */
 TARGET static void __attribute__((unused))
 codes_of_row(const struct mill__ranks *ranks, const struct mill__forest *forest, const void *values, uint8_t *codes)
@@ -50,13 +63,23 @@ codes_of_row(const struct mill__ranks *ranks, const struct mill__forest *forest,
     if (forest->cells_f64) {
         for (uint32_t c = 0; c < ranks->column_count; c++) {
             const struct mill__rank_column *column = &ranks->columns[c];
-            codes[c] = code64(ranks, forest, column, ((const double *)values)[column->used]);
+            double x = ((const double *)values)[column->used];
+            if (column->table > 0) {
+                c += copy_categories(ranks, column, x, codes + c) - 1;
+            } else {
+                codes[c] = code64(ranks, forest, column, x);
+            }
         }
         return;
     }
     for (uint32_t c = 0; c < ranks->column_count; c++) {
         const struct mill__rank_column *column = &ranks->columns[c];
-        codes[c] = code32(ranks, forest, column, ((const float *)values)[column->used]);
+        float x = ((const float *)values)[column->used];
+        if (column->table > 0) {
+            c += copy_categories(ranks, column, (double)x, codes + c) - 1;
+        } else {
+            codes[c] = code32(ranks, forest, column, x);
+        }
     }
 }
 

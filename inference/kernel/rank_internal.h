@@ -23,9 +23,18 @@ enum {
     MILL__SCAN_LANES = 64
 };
 
+/* Codes of all membership tests of one categorical feature, a row of `count` bytes for each category: then a value is
+ * looked up once, however many sets test it. Behind the categories: what lies beyond them, below 0, and missing. */
+struct mill__category_table {
+    uint8_t *codes;
+    uint32_t category_count, count;
+    bool truncates_first; /* LightGBM: -0.5 is category 0 */
+};
+
 struct mill__rank_column {
     uint32_t used;
-    uint8_t kind; /* enum mill__cell_kind: VALUE, ZERO_VALUE, SET or MISSING */
+    uint8_t kind;       /* enum mill__cell_kind: VALUE, ZERO_VALUE, SET or MISSING */
+    uint16_t table, at; /* SET: number of its table, from 1, and its place in the table's rows; 0: none */
     uint32_t set;
     uint32_t n;     /* thresholds */
     uint32_t begin; /* of its 16 pivots (the last of each block), then its blocks of 16, filled up with +inf */
@@ -65,6 +74,8 @@ struct mill__ranks {
     float *thresholds32; /* aligned to 64 bytes */
     double *thresholds64;
     bool any_bump;
+    struct mill__category_table *tables;
+    uint32_t table_count;
     struct mill__rank_test *tests; /* parallel to the forest's nodes */
     float *leaves32;               /* parallel to the forest's leaves, where sums are float */
     /* scan: tree after tree through one pass over slots */
@@ -78,6 +89,22 @@ struct mill__ranks {
 };
 
 void mill__ranks_build(struct mill__ranks *ranks, const struct mill__tables *tables, const struct mill__forest *forest);
+/* Tables for categorical features whose columns stand side by side. */
+void mill__categories_build(struct mill__ranks *ranks, const struct mill__forest *forest);
+
+/* Which row of a table a value belongs to. */
+static inline uint32_t mill__category_row(const struct mill__category_table *table, double x)
+{
+    uint32_t n = table->category_count;
+    if (x != x) {
+        return n + 2;
+    }
+    if (x < 0 && !(table->truncates_first && x > -1)) {
+        return n + 1;
+    }
+    return x < (double)n ? (uint32_t)x : n;
+}
+
 /* The part of it for scanning kernels. */
 void mill__scan_build(struct mill__ranks *ranks, const struct mill__forest *forest);
 void mill__ranks_clear(struct mill__ranks *ranks);

@@ -5,6 +5,7 @@
  * adding 0x70 to a distance of 16 or more sets the top bit, for which pshufb gives 0.
  */
 #include <math.h>
+#include <string.h>
 
 #include "inference/kernel/rank_internal.h"
 

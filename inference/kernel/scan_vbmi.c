@@ -5,6 +5,7 @@
  * tables of scan_build.c.
  */
 #include <math.h>
+#include <string.h>
 
 #include "inference/kernel/rank_internal.h"
 

@@ -13,6 +13,36 @@ static int compare_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Sorted, each once. */
+static uint32_t sort_used(uint32_t *used, uint32_t n)
+{
+    qsort(used, n, sizeof(*used), compare_u32);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (kept == 0 || used[kept - 1] != used[i]) {
+            used[kept++] = used[i];
+        }
+    }
+    return kept;
+}
+
+/* The same by marking features, where they are not absurdly many for the nodes there are. */
+static uint32_t mark_used(uint32_t *used, uint32_t n, uint32_t feature_count)
+{
+    uint8_t *marks = mill_calloc(feature_count, 1);
+    for (uint32_t i = 0; i < n; i++) {
+        marks[used[i]] = 1;
+    }
+    uint32_t kept = 0;
+    for (uint32_t f = 0; f < feature_count; f++) {
+        if (marks[f] != 0) {
+            used[kept++] = f;
+        }
+    }
+    free(marks);
+    return kept;
+}
+
 static void find_used(struct mill__tables *tables, const struct mill__forest *forest)
 {
     size_t room = (size_t)forest->nodes.n + forest->linear_terms.n;
@@ -24,13 +54,8 @@ static void find_used(struct mill__tables *tables, const struct mill__forest *fo
     for (uint32_t i = 0; i < forest->linear_terms.n; i++) {
         used[n++] = forest->linear_terms.at[i].feature;
     }
-    qsort(used, n, sizeof(*used), compare_u32);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (kept == 0 || used[kept - 1] != used[i]) {
-            used[kept++] = used[i];
-        }
-    }
+    bool few = forest->feature_count <= 2 * (size_t)n;
+    uint32_t kept = few ? mark_used(used, n, forest->feature_count) : sort_used(used, n);
     tables->used = mill_realloc(used, (kept + 1) * sizeof(*used));
     tables->used_count = kept;
     tables->used_is_all = kept == forest->feature_count;
