@@ -283,10 +283,11 @@ static void check_cycles(struct mill__config *c, const struct mill__raw_project 
 static void resolve(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project)
 {
     if (raw->delivery == MILL_EXACTLY_ONCE) {
-        mill__problem(c, mill__node_get(raw->node, "delivery"),
-                      "'delivery': exactly_once is not there yet; expected "
-                      "at_least_once, which repeats events after a crash but "
-                      "loses none");
+        const struct mill__node *in_file = mill__node_get(raw->node, "delivery");
+        bool from_file = in_file != NULL && mill_slice_is(in_file->text, "exactly_once");
+        mill__problem(c, from_file ? in_file : mill__outside_node(c, "--set or environment", ""),
+                      "'delivery': exactly_once is not there yet; expected at_least_once, which repeats events after a "
+                      "crash but loses none");
     }
     resolve_fixed(c, raw, project);
     mill__resolve_entities(c, raw, project);

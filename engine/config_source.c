@@ -452,6 +452,24 @@ static void resolve_timestamp(struct mill__config *c, const struct mill__raw_sou
     }
 }
 
+/* Whether the schemas go together is for the decoder to say. Where a registry is in play it would have to be asked, and
+ * loading a file asks nobody. */
+static void check_decoder(struct mill__config *c, const struct mill__raw_source *raw,
+                          const struct mill_source_spec *spec)
+{
+    struct mill_decoder *decoder;
+    struct mill_error err;
+    if (spec->registry_url != NULL || spec->framing == MILL_FRAMING_CONFLUENT ||
+        spec->framing == MILL_FRAMING_CONFLUENT_HEADER) {
+        return;
+    }
+    if (mill_decoder_open(spec, &decoder, &err) < 0) {
+        mill__problem(c, raw->message_format, "%s", err.msg);
+        return;
+    }
+    mill_decoder_close(decoder);
+}
+
 static void resolve_source(struct mill__config *c, const struct mill__raw_source *raw, struct mill_project *project,
                            struct mill_source_config *source)
 {
@@ -473,6 +491,7 @@ static void resolve_source(struct mill__config *c, const struct mill__raw_source
     spec->null_window_us = raw->validate.null_window_us;
     spec->allow_non_finite = raw->validate.allow_non_finite;
     spec->record_bytes_max = (uint32_t)raw->validate.max_record_size;
+    uint32_t errors = c->problems->error_count;
     if (!resolve_format(c, raw, spec)) {
         spec->schema = (struct mill_schema){NULL, 0};
         return;
@@ -480,6 +499,9 @@ static void resolve_source(struct mill__config *c, const struct mill__raw_source
     resolve_timestamp(c, raw, spec);
     resolve_key(c, raw, source);
     resolve_rules(c, &raw->validate, spec);
+    if (spec->format == MILL_FORMAT_AVRO && c->problems->error_count == errors) {
+        check_decoder(c, raw, spec);
+    }
 }
 
 static void check_topics(struct mill__config *c, const struct mill__raw_source *raws,

@@ -193,7 +193,7 @@ static const struct mill__option model_registry_options[] = {
      IN(model_registry, path),
      .fallback = "models",
      SINCE,
-     .help = "directory of models/<name>/<version>/manifest.yaml"},
+     .help = "directory of NAME/VERSION/manifest.yaml"},
 };
 static const struct mill__table model_registry_table = {"model_registry", sizeof(((RAW *)0)->model_registry),
                                                         model_registry_options, COUNT(model_registry_options)};
