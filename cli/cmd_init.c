@@ -161,6 +161,24 @@ static int write_project(const char *dir, struct mill_error *err)
     return rc;
 }
 
+/* The directory as a shell takes it. */
+static void add_shell_word(struct mill_buffer *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@%,";
+    if (word[strspn(word, plain)] == '\0') {
+        mill_buffer_add_string(out, word);
+        return;
+    }
+    mill_buffer_add_byte(out, '\'');
+    for (; *word != '\0'; word++) {
+        if (*word == '\'') {
+            mill_buffer_add_string(out, "'\\'");
+        }
+        mill_buffer_add_byte(out, (unsigned char)*word);
+    }
+    mill_buffer_add_byte(out, '\'');
+}
+
 int mill_cmd_init(int argc, char **argv)
 {
     struct mill_cli cli;
@@ -188,10 +206,9 @@ int mill_cmd_init(int argc, char **argv)
         mill_json_write_object_end(&w);
         mill_buffer_add_byte(&out, '\n');
     } else {
-        mill_buffer_printf(&out,
-                           "wrote %s/tidemill.yaml and %s/orders.jsonl\n"
-                           "next: cd %s && tidemill run --input orders=orders.jsonl --output out\n",
-                           dir, dir, dir);
+        mill_buffer_printf(&out, "wrote tidemill.yaml and orders.jsonl in '%s'\nnext: cd ", dir);
+        add_shell_word(&out, dir);
+        mill_buffer_add_string(&out, " && tidemill run --input orders=orders.jsonl --output out\n");
     }
     status = mill_cli_write(&out);
     mill_buffer_clear(&out);
