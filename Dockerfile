@@ -6,7 +6,7 @@ COPY . /src
 RUN cmake --preset release -S /src && cmake --build /src/build/release --target tidemill
 
 FROM debian:12-slim
-RUN apt-get update && apt-get install -y --no-install-recommends librdkafka1 libhiredis0.14 librocksdb7.8 libavro23 \
+RUN apt-get update && apt-get install -y --no-install-recommends librdkafka1 libhiredis0.14 librocksdb7.8 \
     libyaml-0-2 libmicrohttpd12 libcurl4 libzstd1 tzdata && rm -rf /var/lib/apt/lists/* \
     && useradd --system --create-home --home-dir /var/lib/tidemill tidemill
 COPY --from=build /src/build/release/tidemill /usr/local/bin/tidemill

@@ -115,7 +115,7 @@ struct mill_cursor {
 
 static inline struct mill_cursor mill_cursor_of(struct mill_slice s)
 {
-    struct mill_cursor c = {s.p, s.p + s.n, false};
+    struct mill_cursor c = {s.p, s.n > 0 ? s.p + s.n : s.p, false};
     return c;
 }
 

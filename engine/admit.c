@@ -2,6 +2,8 @@
 /* Validation, lateness and null shares of an input; see admit_internal.h. */
 #include "engine/admit_internal.h"
 
+#include "base/log.h"
+
 void mill__admission_init(struct mill__admission *admission, const struct mill_source_config *source, int64_t newest_us)
 {
     *admission = (struct mill__admission){.source = source, .newest_us = newest_us};
@@ -56,4 +58,15 @@ void mill__admit(struct mill__admission *admission, struct mill_batch *batch, st
         }
     }
     admission->warning_count = mill_null_watch_add(admission->nulls, batch, admission->warnings, 16);
+}
+
+void mill__admission_log(const struct mill__admission *admission)
+{
+    for (uint32_t i = 0; i < admission->warning_count; i++) {
+        const struct mill_null_warning *w = &admission->warnings[i];
+        mill_log(MILL_LOG_WARNING, "ingest",
+                 "field '%s' of source '%s': %llu of %llu values are null, more than max_null_fraction %g",
+                 admission->source->spec.schema.fields[w->column].name, admission->source->spec.name,
+                 (unsigned long long)w->nulls, (unsigned long long)w->rows, admission->source->spec.max_null_fraction);
+    }
 }

@@ -25,5 +25,7 @@ void mill__admission_clear(struct mill__admission *admission);
 /* newest_before[row] gets the newest event time before that row (INT64_MIN: none). */
 void mill__admit(struct mill__admission *admission, struct mill_batch *batch, struct mill_rejects *rejects,
                  int64_t *newest_before);
+/* Says the warnings of the last batch. */
+void mill__admission_log(const struct mill__admission *admission);
 
 #endif

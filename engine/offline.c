@@ -185,6 +185,7 @@ static int load(struct offline *o, struct input *in, struct mill_error *err)
         }
         MILL_TRY(rc);
         mill__admit(&in->admission, &in->pass.batch, &in->pass.rejects, in->pass.newest_before);
+        mill__admission_log(&in->admission);
         write_rejects(o, in);
         o->summary.events += in->pass.batch.row_count;
         report_progress(o);
@@ -251,6 +252,11 @@ static int run(struct offline *o, struct mill_error *err)
             *err = o->out_err;
             return o->out_rc;
         }
+    }
+    for (uint32_t i = 0; i < o->input_count; i++) {
+        struct mill__admission *admission = &o->inputs[i].admission;
+        admission->warning_count = mill_null_watch_finish(admission->nulls, admission->warnings, 16);
+        mill__admission_log(admission);
     }
     MILL_TRY(out_flush(&o->rows, err));
     MILL_TRY(out_flush(&o->scores, err));

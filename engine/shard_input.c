@@ -270,13 +270,7 @@ static void count_admission(struct mill__input *input, uint64_t late_dropped, ui
     mill_counter_add(shard->metrics.late_dropped, admission->late_dropped - late_dropped);
     mill_counter_add(shard->metrics.late_applied, admission->late_applied - late_applied);
     mill_counter_add(shard->metrics.null_warnings, admission->warning_count);
-    for (uint32_t i = 0; i < admission->warning_count; i++) {
-        const struct mill_null_warning *w = &admission->warnings[i];
-        mill_log(MILL_LOG_WARNING, "ingest",
-                 "field '%s' of source '%s': %llu of %llu values are null, more than max_null_fraction %g",
-                 admission->source->spec.schema.fields[w->column].name, admission->source->spec.name,
-                 (unsigned long long)w->nulls, (unsigned long long)w->rows, admission->source->spec.max_null_fraction);
-    }
+    mill__admission_log(admission);
 }
 
 static int decode_source(struct mill__input *input, struct mill_error *err)

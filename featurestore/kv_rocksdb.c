@@ -333,9 +333,19 @@ int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_sli
     return rc;
 }
 
-/* One writer at a time: after a failed write nothing may be written before mill_kv_resume(). */
-static int write_native(struct mill_kv *kv, rocksdb_writebatch_t *native, struct mill_error *err)
+/*
+ * One writer at a time: after a failed write nothing may be written before mill_kv_resume(). A full disk is better not
+ * met at all: Debian's RocksDB is built with assertions, and one of them fails when a log file that could not be
+ * written is synced in the background. So a write needs room for itself twice over (log and memtable) and the reserve.
+ */
+static int write_native(struct mill_kv *kv, rocksdb_writebatch_t *native, size_t size, struct mill_error *err)
 {
+    uint64_t room = free_bytes(kv->path);
+    if (room < 2 * size + resume_bytes_min) {
+        return mill_fail(err, MILL_EIO,
+                         "state database '%s': no space left on device (%llu MiB free, %llu MiB are needed)", kv->path,
+                         (unsigned long long)(room >> 20), (unsigned long long)((2 * size + resume_bytes_min) >> 20));
+    }
     char *text = NULL;
     int rc = MILL_OK;
 
@@ -369,7 +379,7 @@ int mill_kv_write(struct mill_kv *kv, struct mill_kv_batch *batch, struct mill_e
         }
     }
     mill_assert(cursor.p == cursor.end);
-    int rc = write_native(kv, native, err);
+    int rc = write_native(kv, native, batch->records.n, err);
     rocksdb_writebatch_destroy(native);
     kv_leave(kv);
     return rc;
