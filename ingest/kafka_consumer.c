@@ -175,6 +175,8 @@ static void start_fetching(struct mill_consumer *consumer)
     }
     rd_kafka_resp_err_t resp_err = rd_kafka_assign(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
+    /* The group has answered: no need to wait for the first statistics to say so. */
+    atomic_store_explicit(&consumer->client.connected, true, memory_order_relaxed);
     if (resp_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         fail(consumer, mill__kafka_error_code(resp_err), "cannot take the assigned partitions",
              rd_kafka_err2str(resp_err));
@@ -212,12 +214,12 @@ static int subscribe(struct mill_consumer *consumer, struct mill_error *err)
                : mill_fail(err, MILL_ECONFIG, "cannot subscribe: %s", rd_kafka_err2str(resp_err));
 }
 
-static uint32_t queue_messages_max(const rd_kafka_conf_t *conf)
+static uint64_t number_of(const rd_kafka_conf_t *conf, const char *name)
 {
     char text[32];
     size_t size = sizeof(text);
-    mill_assert(rd_kafka_conf_get(conf, "queued.min.messages", text, &size) == RD_KAFKA_CONF_OK);
-    return (uint32_t)strtoul(text, NULL, 10);
+    mill_assert(rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK);
+    return strtoull(text, NULL, 10);
 }
 
 static void consumer_free(struct mill_consumer *consumer)
@@ -254,7 +256,8 @@ static int consumer_start(struct mill_consumer *consumer, const struct mill_kafk
     MILL_TRY(mill__kafka_conf_new(options, MILL__KAFKA_CONSUMER, &consumer->client, &conf, err));
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
-    consumer->queue_messages_max = queue_messages_max(conf);
+    consumer->queue_messages_max = (uint32_t)number_of(conf, "queued.min.messages");
+    consumer->queue_bytes_max = number_of(conf, "queued.max.messages.kbytes") * 1024;
     MILL_TRY(mill__kafka_open(MILL__KAFKA_CONSUMER, conf, &consumer->rk, err));
     rd_kafka_poll_set_consumer(consumer->rk);
     consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);

@@ -51,6 +51,7 @@ struct mill_partition {
     int64_t nudged_ns;    /* see mill__partition_nudge */
     unsigned topic;
     int32_t number;
+    uint32_t size_mean;   /* bytes of a message, about */
     uint32_t queued;      /* length of the queue at the last fetch */
     bool paused, at_end, is_stalled;
 };
@@ -69,7 +70,8 @@ struct mill_consumer {
     bool is_assigning; /* partitions came; the group's offsets are still being asked for */
     atomic_bool woken;
     int event_fd;
-    uint32_t queue_messages_max; /* queued.min.messages: librdkafka stops fetching a partition above it */
+    uint32_t queue_messages_max; /* queued.min.messages and queued.max.messages.kbytes: librdkafka stops fetching a */
+    uint64_t queue_bytes_max;    /* partition above either */
     struct rd_kafka_message_s *messages[MILL__KAFKA_FETCH_MAX];
 };
 

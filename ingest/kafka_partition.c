@@ -121,6 +121,8 @@ static bool take(struct mill_partition *partition, rd_kafka_message_t *message, 
     mill__kafka_record_of(message, ret_record);
     partition->last_offset = message->offset;
     partition->at_end = false;
+    int64_t above_mean = (int64_t)(message->len + message->key_len) - partition->size_mean;
+    partition->size_mean = (uint32_t)(partition->size_mean + above_mean / 16);
     return true;
 }
 
@@ -137,6 +139,14 @@ void mill__kafka_record_of(struct rd_kafka_message_s *message, struct mill_recor
     };
 }
 
+/* The number of messages at which librdkafka finds the partition's queue full. */
+static uint32_t full_length(const struct mill_partition *partition)
+{
+    const struct mill_consumer *consumer = partition->consumer;
+    uint64_t by_bytes = consumer->queue_bytes_max / (partition->size_mean + 1) + 1;
+    return by_bytes < consumer->queue_messages_max ? (uint32_t)by_bytes : consumer->queue_messages_max;
+}
+
 /* librdkafka stops fetching a partition whose queue is full, and before 2.2 its broker thread then sleeps up to a
  * second unless something else wakes it: at full speed the queue is empty long before. Any request through that thread
  * wakes it; asking for the partition's offsets without waiting for the answer is the cheapest there is. Only after the
@@ -145,7 +155,7 @@ bool mill__partition_nudge(struct mill_partition *partition)
 {
     enum { NUDGE_INTERVAL_NS = 5000000 };
     struct mill_consumer *consumer = partition->consumer;
-    uint32_t full = consumer->queue_messages_max;
+    uint32_t full = full_length(partition);
     uint32_t queued = partition->queue == NULL ? 0 : (uint32_t)rd_kafka_queue_length(partition->queue);
 
     if (queued >= full / 2) {

@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "tests/ingest/kafka_fixture.h"
 
+enum { TEXT_MAX = 2048 };
+
 void check(int rc, const struct mill_error *err)
 {
     if (rc < 0) {
@@ -87,8 +89,8 @@ void fixture_produce(struct fixture *f, const char *topic, int partition_count, 
 
     for (int n = first; n < first + count; n++) {
         for (int p = 0; p < partition_count; p++) {
-            char text[64];
-            struct mill_slice value = {text, (size_t)snprintf(text, sizeof(text), "p%d-%d", p, n)};
+            char text[TEXT_MAX];
+            struct mill_slice value = {text, (size_t)snprintf(text, sizeof(text), "p%d-%-*d", p, f->pad, n)};
             int64_t time_us = INT64_C(1700000000000000) + n * INT64_C(1000);
             int rc;
             while ((rc = mill_producer_send(f->producer, handle, p, no_key, value, NULL, 0, time_us, &err)) ==
@@ -156,8 +158,8 @@ void member_open(struct member *m, const struct mill_kafka_options *options, con
 
 static void check_record(struct member *m, int number, const struct mill_record *record)
 {
-    char text[64];
-    int n = snprintf(text, sizeof(text), "p%d-%" PRId64, number, record->offset);
+    char text[TEXT_MAX];
+    int n = snprintf(text, sizeof(text), "p%d-%-*" PRId64, number, m->pad, record->offset);
     assert_int_equal(record->offset, m->next[number]);
     assert_int_equal(record->value.n, n);
     assert_memory_equal(record->value.p, text, n);

@@ -15,6 +15,7 @@ struct fixture {
     struct mill_producer *producer;
     struct mill_kafka_options options;
     atomic_uint log_lines;
+    int pad;                /* values are filled up with blanks to this length */
     unsigned failure_count; /* calls of on_failure */
     size_t failure_size;
     char failure_topic[64], failure_why[128];
@@ -39,6 +40,7 @@ struct member {
     int64_t *next;                /* expected next offset per partition; members of a group share it */
     int64_t own_next[PARTITION_MAX];
     uint64_t count;
+    int pad; /* as the fixture's */
     unsigned assigned_count, revoked_count, lost_count, owned_count;
     bool commit_on_revoke, resume; /* resume: `assigned` answers what is expected next, as the engine does */
     int refuse;                    /* what `assigned` returns */

@@ -163,26 +163,41 @@ static void test_start_offsets(void **state)
     fixture_close(&f);
 }
 
-/* A full prefetch queue must not cost librdkafka's second of sleep each time: 100 queues full in far less. */
-static void test_full_queue_goes_on(void **state)
+/* A full prefetch queue must not cost librdkafka's second of sleep each time. */
+static void check_full_queue(const char *const *pairs, int count, int pad)
 {
-    static const char *const pairs[] = {"queued.min.messages", "1000", "batch.num.messages", "1000", NULL};
     struct fixture f;
     struct member m;
-    (void)state;
 
     fixture_open(&f, "in", 1, pairs);
-    fixture_produce(&f, "in", 1, 0, 100000);
+    f.pad = pad;
+    fixture_produce(&f, "in", 1, 0, count);
     member_init(&m);
+    m.pad = pad;
     member_open(&m, &f.options, "in");
     member_poll_while(&m, m.count == 0);
     int64_t begin_ns = mill_clock_mono_ns();
-    member_poll_until(&m, 100000);
+    member_poll_until(&m, (uint64_t)count);
     double seconds = seconds_since(begin_ns);
-    print_message("100,000 messages through a queue of 1,000 in %.2f s\n", seconds);
-    assert_true(seconds < 30); /* about 100 without the wake-ups */
+    print_message("%d messages of %d bytes through a queue of %s %s in %.2f s\n", count, pad, pairs[1], pairs[0],
+                  seconds);
+    assert_true(seconds < 20);
     mill_consumer_close(m.consumer);
     fixture_close(&f);
+}
+
+static void test_queue_full_of_messages(void **state)
+{
+    static const char *const pairs[] = {"queued.min.messages", "1000", "batch.num.messages", "1000", NULL};
+    (void)state;
+    check_full_queue(pairs, 100000, 10); /* about 100 s without the wake-ups */
+}
+
+static void test_queue_full_of_bytes(void **state)
+{
+    static const char *const pairs[] = {"queued.max.messages.kbytes", "64", "batch.num.messages", "100", NULL};
+    (void)state;
+    check_full_queue(pairs, 4000, 1000); /* about 40 s */
 }
 
 int main(int argc, char **argv)
@@ -190,7 +205,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_start_offsets),
-        cmocka_unit_test(test_full_queue_goes_on),
+        cmocka_unit_test(test_queue_full_of_messages),
+        cmocka_unit_test(test_queue_full_of_bytes),
     };
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
