@@ -105,9 +105,6 @@ enum mill__link {
     MILL__LINK_ONNX_BINARY,          /* two columns from one score s: 1 - s, s */
     MILL__LINK_ONNX_BINARY_NEGATED,  /* -s, s */
     MILL__LINK_ONNX_BINARY_LOGISTIC, /* sigmoid(-s), sigmoid(s) */
-    MILL__LINK_ONNX_BINARY_SOFTMAX,
-    MILL__LINK_ONNX_BINARY_SOFTMAX_ZERO,
-    MILL__LINK_ONNX_BINARY_PROBIT,
 };
 
 /* ONNX Scaler and Imputer in front of the ensemble, in float: x = imputed(x); (x - offset) * scale. */
@@ -143,7 +140,9 @@ struct mill__forest {
     MILL__VECTOR(float) leaf_covers;
     struct mill__condition *conditions; /* feature_count, or NULL */
     char **feature_names;               /* feature_count, or NULL */
-    int64_t *labels;                    /* ONNX: class labels, output_count, or NULL */
+    int64_t *labels;                    /* ONNX: class labels, or NULL */
+    bool two_labels;                    /* ONNX: the last margin above label_threshold is labels[1], else labels[0] */
+    double label_threshold;
     char *objective, *trainer_version;
 };
 

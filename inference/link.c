@@ -106,7 +106,7 @@ static void softmax_onnx(double *row, uint32_t n, bool keep_zeros)
         bool zero = keep_zeros && v > -0.0000001f && v < 0.0000001f;
         float e = zero ? v * expf(-max) : expf(v - max);
         row[k] = (double)e;
-        sum += e;
+        sum += zero ? 0 : e; /* what counts as zero has no share in the sum */
     }
     for (uint32_t k = 0; k < n; k++) {
         row[k] = (double)((float)row[k] / sum);
@@ -126,11 +126,6 @@ static void binary_onnx(enum mill__link link, double *row)
     if (link == MILL__LINK_ONNX_BINARY_LOGISTIC) {
         row[0] = (double)logistic_onnx(-s);
         row[1] = (double)logistic_onnx(s);
-    } else if (link == MILL__LINK_ONNX_BINARY_PROBIT) {
-        row[0] = (double)probit_onnx(-s);
-        row[1] = (double)probit_onnx(s);
-    } else if (link != MILL__LINK_ONNX_BINARY_NEGATED) {
-        softmax_onnx(row, 2, link == MILL__LINK_ONNX_BINARY_SOFTMAX_ZERO);
     }
 }
 
@@ -194,9 +189,6 @@ void mill__link_apply(const struct mill__forest *forest, double *row)
     case MILL__LINK_ONNX_BINARY:
     case MILL__LINK_ONNX_BINARY_NEGATED:
     case MILL__LINK_ONNX_BINARY_LOGISTIC:
-    case MILL__LINK_ONNX_BINARY_SOFTMAX:
-    case MILL__LINK_ONNX_BINARY_SOFTMAX_ZERO:
-    case MILL__LINK_ONNX_BINARY_PROBIT:
         binary_onnx(forest->link, row);
         return;
     case MILL__LINK_SIGMOID:

@@ -108,8 +108,11 @@ void mill_model_score_f64(const struct mill_model *model, const double *rows, si
 static int64_t label_of(const struct mill__forest *forest, const double *margins)
 {
     uint32_t best = 0;
+    if (forest->two_labels) {
+        return forest->labels[margins[forest->margin_count - 1] > forest->label_threshold];
+    }
     if (forest->margin_count == 1) {
-        best = margins[0] > (forest->link == MILL__LINK_ONNX_BINARY ? 0.5 : 0.0);
+        best = margins[0] > 0;
     }
     for (uint32_t k = 1; k < forest->margin_count; k++) {
         best = margins[k] > margins[best] ? k : best;

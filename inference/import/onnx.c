@@ -488,5 +488,6 @@ int mill__import_onnx(struct mill_slice bytes, struct mill__forest *forest, stru
     free(x.labels.at);
     free(x.raw.at);
     free(x.vectors.at);
+    free(x.has_target);
     return rc < 0 ? MILL_EDATA : 0;
 }

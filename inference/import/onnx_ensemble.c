@@ -177,6 +177,7 @@ static int match_weights(struct ensemble *e)
     struct mill__onnx *x = e->x;
     e->leaf_of_weight = mill_malloc(((size_t)x->weights.n + 1) * sizeof(uint32_t));
     x->positive = true;
+    x->has_target = mill_calloc(e->target_count, sizeof(*x->has_target));
     bool one = true;
     for (uint32_t i = 0; i < x->weights.n; i++) {
         uint32_t at = find_node(e, e->weight_tree.at[i], e->weight_node.at[i]);
@@ -190,10 +191,12 @@ static int match_weights(struct ensemble *e)
                              e->target_count);
         }
         one &= target == e->weight_target.at[0];
+        x->has_target[target] = true;
         x->positive &= x->weights.at[i] >= 0;
         e->leaf_of_weight[i] = at;
     }
-    x->one_class = x->is_classifier && e->target_count == 2 && one;
+    x->one_id = x->is_classifier && e->target_count == 2 && one && x->weights.n > 0;
+    x->one_class = x->one_id && e->weight_target.at[0] == 0;
     return 0;
 }
 

@@ -127,12 +127,14 @@ static int fill_raw(struct ensemble *e)
         MILL_TRY(fill_node(e, i, &node));
         mill__push(&x->raw, node);
     }
+    x->has_target = mill_calloc((size_t)e->target_count, sizeof(*x->has_target));
     for (uint32_t l = 0; l < e->targets.n; l++) {
         struct mill__raw_node leaf = {.is_leaf = true, .leaf_row = l};
         if (e->targets.at[l] < 0 || e->targets.at[l] >= e->target_count) {
             return mill_fail(x->err, MILL_EDATA, "leaf %u is of target %d, expected one below %lld", l,
                              e->targets.at[l], (long long)e->target_count);
         }
+        x->has_target[e->targets.at[l]] = true;
         mill__push(&x->raw, leaf);
     }
     return 0;

@@ -20,7 +20,11 @@ struct mill__onnx {
     struct mill_slice graph;
     const struct mill__onnx_node *ensemble;
     uint32_t feature_count; /* width of the matrix that the ensemble reads; 0 where the graph does not say */
-    bool is_classifier, positive, one_class;
+    bool is_classifier;
+    bool positive;    /* no weight is below 0 */
+    bool one_class;   /* two classes, weights for the first only: one score stands for both */
+    bool one_id;      /* two classes, weights for one of them only */
+    bool *has_target; /* per output: some leaf has a weight for it */
     char transform[16];
     mill__doubles base, weights, splits, members;
     mill__ints labels;

@@ -66,27 +66,16 @@ int mill__onnx_test(struct mill__onnx *x, uint32_t mode, const double *numbers, 
     return 0;
 }
 
-/* Links for one score that stands for two classes: with weights all positive the score is a probability. */
-static int one_score_link(const struct mill__onnx *x, enum mill__link *ret_link)
+/* One score that stands for two classes; PROBIT and the rest are not transformed there by onnxruntime. */
+static enum mill__link one_score_link(const struct mill__onnx *x)
 {
-    static const struct {
-        const char *transform;
-        enum mill__link mixed;
-    } links[] = {
-        {"NONE", MILL__LINK_ONNX_BINARY_NEGATED},    {"LOGISTIC", MILL__LINK_ONNX_BINARY_LOGISTIC},
-        {"SOFTMAX", MILL__LINK_ONNX_BINARY_SOFTMAX}, {"SOFTMAX_ZERO", MILL__LINK_ONNX_BINARY_SOFTMAX_ZERO},
-        {"PROBIT", MILL__LINK_ONNX_BINARY_PROBIT},
-    };
-    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
-        if (mill_slice_is(mill_slice_of(x->transform), links[i].transform)) {
-            *ret_link = x->positive ? MILL__LINK_ONNX_BINARY : links[i].mixed;
-            return 0;
-        }
+    if (mill_slice_is(mill_slice_of(x->transform), "LOGISTIC")) {
+        return MILL__LINK_ONNX_BINARY_LOGISTIC;
     }
-    return MILL_EDATA;
+    return x->positive ? MILL__LINK_ONNX_BINARY : MILL__LINK_ONNX_BINARY_NEGATED;
 }
 
-static int plain_link(const struct mill__onnx *x, enum mill__link *ret_link)
+static int plain_link(const struct mill__onnx *x, uint32_t count, enum mill__link *ret_link)
 {
     static const struct {
         const char *transform;
@@ -98,44 +87,75 @@ static int plain_link(const struct mill__onnx *x, enum mill__link *ret_link)
     };
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         if (mill_slice_is(mill_slice_of(x->transform), links[i].transform)) {
-            *ret_link = links[i].link;
+            /* onnxruntime transforms a single output by PROBIT only. */
+            bool skipped = count == 1 && links[i].link != MILL__LINK_ONNX_PROBIT;
+            *ret_link = skipped ? MILL__LINK_IDENTITY : links[i].link;
             return 0;
         }
     }
-    return MILL_EDATA;
+    return mill_fail(x->err, MILL_EDATA, "the post_transform '%s' is not known", x->transform);
+}
+
+/* onnxruntime leaves base values out for outputs without a score, but for classifiers of three classes and more. */
+static int apply_base(struct mill__onnx *x, uint32_t target_count)
+{
+    struct mill__forest *forest = x->forest;
+    bool binary = x->is_classifier && target_count == 2;
+    if (x->base.n == 0) {
+        return 0;
+    }
+    if (binary && (x->base.n != 1 || !x->one_id)) {
+        return mill_fail(x->err, MILL_EDATA,
+                         "%u base_values for two classes, whose meaning is not defined; expected one score and one "
+                         "base value",
+                         x->base.n);
+    }
+    if (!binary && x->base.n != target_count) {
+        return mill_fail(x->err, MILL_EDATA, "%u base_values for %u outputs", x->base.n, target_count);
+    }
+    for (uint32_t k = 0; k < forest->margin_count; k++) {
+        bool scored = x->has_target[k] || (x->is_classifier && target_count > 2);
+        forest->base[k] = scored && !(binary && !x->one_class) ? x->base.at[k] : 0;
+    }
+    return 0;
+}
+
+static void take_labels(struct mill__onnx *x, uint32_t target_count)
+{
+    struct mill__forest *forest = x->forest;
+    if (!x->is_classifier) {
+        return;
+    }
+    forest->labels = mill_calloc(target_count, sizeof(*forest->labels));
+    for (uint32_t k = 0; k < target_count; k++) {
+        forest->labels[k] = x->labels.n == target_count ? x->labels.at[k] : (int64_t)k;
+    }
+    if (target_count == 2) {
+        forest->two_labels = true;
+        forest->label_threshold = x->one_id && x->positive ? 0.5 : 0;
+        if (!x->one_id) {
+            /* Two scores: onnxruntime answers 1 or 0, whatever the labels are called. */
+            forest->labels[0] = 0;
+            forest->labels[1] = 1;
+        }
+    }
 }
 
 int mill__onnx_outputs(struct mill__onnx *x, uint32_t target_count, bool vector_leaves)
 {
     struct mill__forest *forest = x->forest;
     uint32_t margins = x->one_class ? 1 : target_count;
-    bool doubles = forest->sums_f64;
     MILL_TRY(mill__forest_set_outputs(forest, margins, vector_leaves ? margins : 1, x->err));
     forest->base_last = true;
-    forest->sums_f64 = doubles;
-    int rc = x->one_class ? one_score_link(x, &forest->link) : plain_link(x, &forest->link);
-    if (rc < 0) {
-        return mill_fail(x->err, MILL_EDATA, "the post_transform '%s' is not known", x->transform);
-    }
+    MILL_TRY(plain_link(x, target_count, &forest->link));
     if (x->one_class) {
+        if (forest->link == MILL__LINK_ONNX_PROBIT) {
+            return mill_fail(x->err, MILL_EDATA, "PROBIT of one score for two classes is not defined");
+        }
+        forest->link = one_score_link(x);
         forest->output_count = 2;
     }
-    if (x->base.n != 0 && x->base.n != target_count && !(x->one_class && x->base.n == 1)) {
-        return mill_fail(x->err, MILL_EDATA, "%u base_values for %u outputs", x->base.n, target_count);
-    }
-    for (uint32_t k = 0; k < margins && x->base.n > 0; k++) {
-        forest->base[k] = x->base.at[x->one_class ? x->base.n - 1 : k];
-    }
-    if (x->one_class && x->base.n == 2 && x->positive) {
-        /* onnxruntime: with two base values the first column is the second's negative, whatever the weights. */
-        x->positive = false;
-        MILL_TRY(one_score_link(x, &forest->link));
-    }
-    if (x->is_classifier && x->labels.n == target_count) {
-        forest->labels = mill_calloc(target_count, sizeof(*forest->labels));
-        for (uint32_t k = 0; k < target_count; k++) {
-            forest->labels[k] = x->labels.at[k];
-        }
-    }
+    MILL_TRY(apply_base(x, target_count));
+    take_labels(x, target_count);
     return 0;
 }
