@@ -399,19 +399,17 @@ static bool is_writable(struct mill_kv *kv)
 int mill_kv_resume(struct mill_kv *kv, struct mill_error *err)
 {
     pthread_rwlock_wrlock(&kv->lock);
+    uint64_t bytes = free_bytes(kv->path);
     int rc = MILL_OK;
-    if (kv->db == NULL || kv->is_broken || !is_writable(kv)) {
-        uint64_t bytes = free_bytes(kv->path);
-        if (bytes < resume_bytes_min) {
-            /* Reads still work; do not give them up for an attempt that would fail. */
-            rc = mill_fail(err, MILL_EIO,
-                           "state database '%s': no space left on device (%llu MiB free, %llu MiB are needed to go on)",
-                           kv->path, (unsigned long long)(bytes >> 20), (unsigned long long)(resume_bytes_min >> 20));
-        } else {
-            close_database(kv);
-            rc = open_database(kv, err);
-            kv->is_broken = rc < 0;
-        }
+    if (bytes < resume_bytes_min) {
+        /* Reads still work; do not give them up for an attempt that would fail. */
+        rc = mill_fail(err, MILL_EIO,
+                       "state database '%s': no space left on device (%llu MiB free, %llu MiB are needed to go on)",
+                       kv->path, (unsigned long long)(bytes >> 20), (unsigned long long)(resume_bytes_min >> 20));
+    } else if (kv->db == NULL || kv->is_broken || !is_writable(kv)) {
+        close_database(kv);
+        rc = open_database(kv, err);
+        kv->is_broken = rc < 0;
     }
     pthread_rwlock_unlock(&kv->lock);
     return rc;
