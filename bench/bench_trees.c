@@ -70,6 +70,7 @@ static void run_xgboost(void *state, size_t first, size_t n)
     memcpy(out32, result, n * sizeof(float));
 }
 
+/* Libraries are opened so that each finds its own symbols first: this program may itself be linked with an XGBoost. */
 static void *symbol(void *library, const char *name)
 {
     void *p = dlsym(library, name);
@@ -81,7 +82,7 @@ static void *symbol(void *library, const char *name)
 
 static bool open_xgboost(const char *library_path, const char *model, struct xgboost *x, double *ret_load_ms)
 {
-    void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (library == NULL) {
         return false;
     }
@@ -129,7 +130,7 @@ static void run_lightgbm(void *state, size_t first, size_t n)
 
 static bool open_lightgbm(const char *library_path, const char *model, struct lightgbm *x)
 {
-    void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (library == NULL) {
         return false;
     }
@@ -278,12 +279,12 @@ static void bench_shape(const char *directory, const char *shape)
         all[count++] = (struct contender){.name = "lightgbm", .run = run_lightgbm, .state = &light};
     }
     snprintf(path, sizeof(path), "%s/%s.lleaves.so", directory, shape);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (handle != NULL && (lleaves = dlsym(handle, "forest_root")) != NULL) {
         all[count++] = (struct contender){.name = "lleaves", .run = run_lleaves, .state = &lleaves};
     }
     snprintf(path, sizeof(path), "%s/%s.tl2cgen.so", directory, shape);
-    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (handle != NULL && (tl2cgen = dlsym(handle, "predict")) != NULL) {
         all[count++] = (struct contender){.name = "tl2cgen", .run = run_tl2cgen, .state = &tl2cgen};
     }

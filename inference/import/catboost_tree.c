@@ -119,6 +119,13 @@ int mill__cat_oblivious_tree(struct mill__cat *x)
         return mill_fail(x->d.err, MILL_EDATA, "%u leaf values for %u splits, expected %llu", x->values.n, depth,
                          (unsigned long long)expected);
     }
+    /* Leaves of a complete tree are cheap to write and dear to hold: no more than eight times the file. */
+    size_t bytes = (size_t)(x->d.json.end - x->d.json.begin);
+    uint64_t leaves = x->forest->leaves.n / x->forest->vector_size + (UINT64_C(1) << depth);
+    if (leaves > 8192 + bytes / 15) {
+        return mill_fail(x->d.err, MILL_EDATA, "%llu leaves in %zu bytes, expected at least 15 bytes a leaf",
+                         (unsigned long long)leaves, bytes);
+    }
     bool has_covers = x->weights.n == UINT32_C(1) << depth;
     expand(x, depth, has_covers);
     return add_tree(x, 0, has_covers);
