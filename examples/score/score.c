@@ -19,12 +19,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "score: %s\n", argc < 2 ? "usage: score MODEL VALUE..." : err.msg);
         return 1;
     }
+    if (mill_model_info(model)->output_count > 1024) {
+        fprintf(stderr, "score: more than 1024 outputs\n");
+        return 1;
+    }
     for (int i = 2; i < argc; i++) {
         row[i - 2] = strtod(argv[i], NULL);
     }
     size_t n = (size_t)argc - 2;
     mill_model_score_f64(model, row, 1, n, n, MILL_MODEL_PREDICTION, prediction);
-    for (unsigned k = 0; k < mill_model_info(model)->output_count && k < 1024; k++) {
+    for (unsigned k = 0; k < mill_model_info(model)->output_count; k++) {
         printf("%.17g\n", prediction[k]);
     }
     mill_model_free(model);
