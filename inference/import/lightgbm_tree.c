@@ -345,5 +345,9 @@ int mill__lgb_add_tree(struct mill__lgb *x, uint32_t index)
                                  .output = index % x->forest->margin_count,
                                  .has_covers = covers};
     MILL_TRY(mill__forest_add_tree(x->forest, &x->builder, &raw, x->err));
+    if (x->builder.leaf_origin.n != (uint32_t)leaf_count) {
+        return mill_fail(x->err, MILL_EDATA, "only %u of %lld leaves can be reached", x->builder.leaf_origin.n,
+                         (long long)leaf_count);
+    }
     return finish_linear(x, leaf_begin, inner, (uint32_t)leaf_count);
 }

@@ -57,6 +57,10 @@ static void test_errors(void **state)
          "right_child=-2\nleaf_value=1 2\n\nend of trees\n",
          "threshold NaN"},
         {"tree\nmax_feature_idx=1\n\nTree=0\nnum_leaves=900000000\n", "num_leaves"},
+        {"tree\nmax_feature_idx=1\n\nTree=0\nnum_leaves=3\nsplit_feature=0 0\nthreshold=1 2\nleft_child=-1 -1\n"
+         "right_child=-2 -3\nleaf_value=1 2 3\nis_linear=1\nleaf_const=1 2 3\nnum_features=0 0 0\nleaf_features=\n"
+         "leaf_coeff=\n\nend of trees\n",
+         "only 2 of 3 leaves can be reached"},
         {"\x08\x08", "not an ONNX model"},
     };
     (void)state;
