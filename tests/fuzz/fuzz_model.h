@@ -33,8 +33,12 @@ static void fuzz_score(const struct mill_model *model)
 
 static int fuzz_model(const uint8_t *data, size_t size)
 {
+    static const char *const kernels[] = {"portable",      "scan-avx2", "block-avx2",  "block-avx512",
+                                          "gather-avx512", "scan-vbmi", "perfect-vbmi"};
     struct mill_model *model = NULL;
     struct mill_error err = {0};
+    /* One kernel at a time, by the length: measuring all of them would take most of the time. */
+    setenv("MILL_KERNEL", kernels[size % (sizeof(kernels) / sizeof(kernels[0]))], 1);
     struct mill_slice bytes = {(const char *)data, size};
     if (mill_model_load_bytes(bytes, "fuzz", &model, &err) < 0) {
         mill_assert(err.code < 0 && err.msg[0] != 0);
