@@ -2,7 +2,8 @@
 /*
  * Tree ensembles against their trainers and compilers: one process, one thread, taking turns, other rows in every call,
  * the least of several rounds. Usage: bench_trees DIRECTORY [SHAPE...], where bench/peers/trees_prepare.py has put the
- * models and the names of the peers' libraries. MILL_KERNEL limits our side (portable, avx2, ...).
+ * models and the names of the peers' libraries (it is run once where that has not been done). MILL_KERNEL limits our
+ * side (portable, avx2, ...).
  */
 #include <dlfcn.h>
 #include <math.h>
@@ -300,8 +301,6 @@ static bool read_rows(const char *directory)
     struct mill_error err = {0};
     snprintf(path, sizeof(path), "%s/rows.f32", directory);
     if (mill_file_read(path, 1 << 28, &bytes, &err) < 0 || bytes.n != sizeof(rows32)) {
-        printf("bench_trees: skipped, no rows in '%s'; hint: python3 bench/peers/trees_prepare.py %s\n", path,
-               directory);
         mill_buffer_clear(&bytes);
         return false;
     }
@@ -317,11 +316,21 @@ static bool read_rows(const char *directory)
     return true;
 }
 
+/* Models and peers from PyPI, once; takes some minutes. */
+static bool prepare(const char *directory)
+{
+    char command[2048];
+    snprintf(command, sizeof(command), "bench/peers/trees_prepare.sh '%s' >&2", directory);
+    fprintf(stderr, "bench_trees: preparing models and peers in '%s'\n", directory);
+    return system(command) == 0;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const shapes[] = {"A", "B", "C"};
     const char *directory = argc > 1 ? argv[1] : "build/bench-trees";
-    if (!read_rows(directory)) {
+    if (!read_rows(directory) && (!prepare(directory) || !read_rows(directory))) {
+        printf("bench_trees: skipped, the peers cannot be had from PyPI\n");
         return 0;
     }
     for (int i = 2; i < argc; i++) {

@@ -81,7 +81,6 @@ def main():
     directory = sys.argv[1]
     shapes = sys.argv[2:] or list(SHAPES)
     os.makedirs(directory, exist_ok=True)
-    data(16384, 99)[0].tofile(f"{directory}/rows.f32")
     with open(f"{directory}/libraries", "w", encoding="utf-8") as file:
         for module, pattern in ((xgboost, "libxgboost.so"), (lightgbm, "lib_lightgbm.so")):
             found = glob.glob(os.path.join(os.path.dirname(module.__file__), "**", pattern), recursive=True)
@@ -93,6 +92,7 @@ def main():
             optional(f"{shape} lleaves", lambda shape=shape: compile_lleaves(directory, shape))
             optional(f"{shape} tl2cgen", lambda shape=shape: compile_tl2cgen(directory, shape))
         optional(f"{shape} onnx", lambda shape=shape: convert_onnx(directory, shape))
+    data(16384, 99)[0].tofile(f"{directory}/rows.f32")  # last: where it is, all is ready
 
 
 main()

@@ -36,7 +36,7 @@ TARGET static inline uint32_t search64(const double *t, double x)
     return 16 * block + below64(t + 16 + 16 * block, v);
 }
 
-#include "inference/kernel/rank_codes.h"
+#include "inference/kernel/rank_codes.inc"
 
 /* outcome[0..255] are the leaves' numbers broadcast, which also serve as ranks; outcome[256 + i] is node i's. */
 TARGET INLINE __m512i leaf_of_rows(const struct mill__ranks *ranks, const struct mill__tree *tree, const uint8_t *codes,

@@ -45,7 +45,7 @@ TARGET static inline uint32_t search64(const double *t, double x)
     return 16 * block + below64(t + 16 + 16 * block, v);
 }
 
-#include "inference/kernel/rank_codes.h"
+#include "inference/kernel/rank_codes.inc"
 
 TARGET INLINE __m256i load(const uint8_t *p)
 {

@@ -19,7 +19,7 @@ static size_t leaf_size(const struct mill__forest *forest)
 #define CELL    float
 #define NODE    struct mill__walk_node32
 #define NODES   nodes32
-#include "inference/kernel/walk_body.h"
+#include "inference/kernel/walk_body.inc"
 #undef NAME
 #undef CELL
 #undef NODE
@@ -29,13 +29,13 @@ static size_t leaf_size(const struct mill__forest *forest)
 #define CELL    double
 #define NODE    struct mill__walk_node64
 #define NODES   nodes64
-#include "inference/kernel/walk_body.h"
+#include "inference/kernel/walk_body.inc"
 #undef NAME
 #undef VALUE
 
 #define NAME(x) x##_double
 #define VALUE   double
-#include "inference/kernel/walk_body.h"
+#include "inference/kernel/walk_body.inc"
 
 size_t mill__walk_scratch(const struct mill__tables *tables, const struct mill__forest *forest)
 {
