@@ -135,7 +135,7 @@ static const struct mill__option engine_options[] = {
     {.key = "flush_interval",
      .type = MILL__OPTION_DURATION,
      IN(engine, flush_interval_us),
-     .fallback = "2s",
+     .fallback = "5s",
      .min = 1,
      SINCE,
      .help = "how often changed state is written back"},

@@ -93,7 +93,7 @@ struct mill_project {
     struct {
         uint32_t shards;           /* threads; 0: one a core */
         uint32_t batch_rows;       /* default 1024 */
-        int64_t flush_interval_us; /* state write-back; default 2 s */
+        int64_t flush_interval_us; /* state write-back; default 5 s */
         uint32_t entities_max;     /* in memory, per view and partition; default 1,000,000 */
     } engine;
     struct {

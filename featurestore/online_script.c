@@ -36,14 +36,16 @@ const char *const mill__script_packed =
                 "  if nO ~= oO then return nO < oO end\n"
                 "  return no < oo\n"
                 "end\n"
+                "local plain, n = {}, 0\n" /* rows without an end go in one MSET: half the work of a SET each */
                 "for i = 2, #KEYS do\n"
                 "  local value, px = ARGV[at], ARGV[at + 1]\n"
                 "  at = at + 2\n"
                 "  if not compare or not is_older(value, redis.call('GETRANGE', KEYS[i], 0, 39)) then\n"
-                "    if px == '0' then redis.call('SET', KEYS[i], value)\n"
+                "    if px == '0' then plain[n + 1], plain[n + 2], n = KEYS[i], value, n + 2\n"
                 "    else redis.call('SET', KEYS[i], value, 'PX', px) end\n"
                 "  end\n"
-                "end\n" FENCE_LEAVE;
+                "end\n"
+                "if n > 0 then redis.call('MSET', unpack(plain, 1, n)) end\n" FENCE_LEAVE;
 
 /* A row: seconds to live or "0", event time as seconds and nanoseconds, number of arguments of HSET m, m arguments, of
  * which the first is the timestamp field. As Feast does, a stored timestamp that is newer wins, and one of zero never

@@ -182,10 +182,18 @@ int mill_producer_send(struct mill_producer *producer, unsigned topic, int32_t p
                        struct mill_slice value, const struct mill_header *headers, unsigned header_count,
                        int64_t timestamp_us, struct mill_error *err)
 {
+    mill_assert(topic < producer->topic_count && header_count <= HEADERS_MAX);
+    if (__builtin_expect(header_count == 0 && timestamp_us < 0, 1)) {
+        /* The short way, for nearly all records. */
+        if (rd_kafka_produce(producer->topics[topic], partition < 0 ? RD_KAFKA_PARTITION_UA : partition,
+                             RD_KAFKA_MSG_F_COPY, unconst(value.p), value.n, key.p, key.n, NULL) == 0) {
+            return 0;
+        }
+        return send_failed(producer, topic, value, rd_kafka_last_error(), err);
+    }
     rd_kafka_vu_t fields[FIELDS_MAX + HEADERS_MAX];
     unsigned n = 0;
 
-    mill_assert(topic < producer->topic_count && header_count <= HEADERS_MAX);
     fields[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = producer->topics[topic]};
     fields[n++] =
         (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition < 0 ? RD_KAFKA_PARTITION_UA : partition};
