@@ -163,7 +163,7 @@ static int add_set(struct mill__xgb *x, uint32_t k, uint32_t *ret_set)
         return mill_fail(x->d.err, MILL_EDATA, "node %d has categories %lld to %lld of %u", t->category_nodes.at[k],
                          (long long)begin, (long long)(begin + size), t->categories.n);
     }
-    int32_t *members = t->categories.at + begin;
+    int32_t none = 0, *members = size == 0 ? &none : t->categories.at + begin;
     for (int64_t i = 0; i < size; i++) {
         if (members[i] < 0 || members[i] >= 16777216) {
             return mill_fail(x->d.err, MILL_EDATA, "node %d has the category %d, expected 0 to 16777215",

@@ -214,5 +214,6 @@ void mill__ranks_clear(struct mill__ranks *ranks)
     free(ranks->picks);
     free(ranks->block);
     free(ranks->perfect.slots);
-    free(ranks->perfect.values);
+    free(ranks->perfect.values32);
+    free(ranks->perfect.values64);
 }

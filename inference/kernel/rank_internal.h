@@ -61,9 +61,10 @@ struct mill__block_node {
 };
 
 struct mill__perfect {
-    uint32_t depth; /* 0: not built */
-    uint8_t *slots; /* per group of 64 trees and node, children before parents: column bytes, rank bytes */
-    float *values;  /* 2^depth for each tree */
+    uint32_t depth;  /* 0: not built */
+    uint8_t *slots;  /* per group of 64 trees and node, children before parents: column bytes, rank bytes */
+    float *values32; /* 2^depth for each tree, in the precision of sums */
+    double *values64;
 };
 
 struct mill__ranks {

@@ -159,7 +159,7 @@ static uint32_t number_nodes(uint32_t heap, uint32_t inner, uint32_t next, uint1
 /* Node `heap` of the complete tree is canonical node `at`, or what lies below a leaf (~at), where every test goes left.
  */
 static void put_perfect(struct mill__ranks *ranks, const struct mill__forest *forest, const struct mill__tree *tree,
-                        uint8_t *slots, uint32_t lane, float *values, const uint16_t *number)
+                        uint8_t *slots, uint32_t lane, size_t value_begin, const uint16_t *number)
 {
     int32_t at[1 << (PERFECT_DEPTH_MAX + 1)];
     uint32_t inner = (UINT32_C(1) << ranks->perfect.depth) - 1;
@@ -180,14 +180,19 @@ static void put_perfect(struct mill__ranks *ranks, const struct mill__forest *fo
         at[2 * heap + 2] = node->right;
     }
     for (uint32_t l = 0; l <= inner; l++) {
-        values[l] = (float)forest->leaves.at[tree->leaf_begin + (uint32_t)~at[inner + l]];
+        double value = forest->leaves.at[tree->leaf_begin + (uint32_t)~at[inner + l]];
+        if (forest->sums_f64) {
+            ranks->perfect.values64[value_begin + l] = value;
+        } else {
+            ranks->perfect.values32[value_begin + l] = (float)value;
+        }
     }
 }
 
 static void build_perfect(struct mill__ranks *ranks, const struct mill__forest *forest)
 {
     uint32_t depth = forest->depth_max;
-    if (depth < 2 || depth > PERFECT_DEPTH_MAX || forest->sums_f64 || ranks->column_count > MILL__SCAN_COLUMNS_MAX) {
+    if (depth < 2 || depth > PERFECT_DEPTH_MAX || ranks->column_count > MILL__SCAN_COLUMNS_MAX) {
         return;
     }
     size_t group_bytes = ((size_t)2 * LANES) << depth, leaves = (size_t)forest->trees.n << depth;
@@ -202,10 +207,14 @@ static void build_perfect(struct mill__ranks *ranks, const struct mill__forest *
     perfect->depth = depth;
     perfect->slots = aligned(ranks->group_count * group_bytes);
     memset(perfect->slots, 0, ranks->group_count * group_bytes);
-    perfect->values = aligned((leaves + 64) * sizeof(float));
+    if (forest->sums_f64) {
+        perfect->values64 = aligned(leaves * sizeof(double));
+    } else {
+        perfect->values32 = aligned(leaves * sizeof(float));
+    }
     for (uint32_t t = 0; t < forest->trees.n; t++) {
         put_perfect(ranks, forest, &forest->trees.at[t], perfect->slots + (t / LANES) * group_bytes, t % LANES,
-                    perfect->values + ((size_t)t << depth), number);
+                    (size_t)t << depth, number);
     }
 }
 
@@ -253,5 +262,6 @@ void mill__scan_build(struct mill__ranks *ranks, const struct mill__forest *fore
     size_t perfect = (size_t)(ranks->perfect.depth > 0) << ranks->perfect.depth;
     ranks->bytes = slots * SLOT_BYTES + (uint64_t)forest->nodes.n * (sizeof(*ranks->tests) + sizeof(*ranks->block)) +
                    (uint64_t)forest->leaves.n * sizeof(float) +
-                   perfect * (ranks->group_count * 2 * LANES + forest->trees.n * sizeof(float));
+                   perfect * (ranks->group_count * 2 * LANES +
+                              forest->trees.n * (forest->sums_f64 ? sizeof(double) : sizeof(float)));
 }

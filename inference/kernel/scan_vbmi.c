@@ -202,13 +202,14 @@ TARGET static void run_perfect(const struct mill__tables *tables, const struct m
     const struct mill__ranks *ranks = tables->ranks;
     __m512i *numbers = scratch;
     uint8_t *codes = (uint8_t *)scratch + 256 * 64;
+    size_t row_bytes = stride * (forest->cells_f64 ? sizeof(double) : sizeof(float));
     uint8_t *leaf = codes + (ranks->column_count + 128 + 63) / 64 * 64;
     for (uint32_t i = 0; i < UINT32_C(1) << ranks->perfect.depth; i++) {
         _mm512_store_si512(&numbers[i], _mm512_set1_epi8((char)i));
     }
     mill__start_margins(forest, n, margins);
     for (uint32_t r = 0; r < n; r++) {
-        codes_of_row(ranks, forest, (const float *)values + r * stride, codes);
+        codes_of_row(ranks, forest, (const char *)values + r * row_bytes, codes);
         struct table q = {_mm512_load_si512(codes), _mm512_load_si512(codes + 64)};
         if (ranks->column_count <= 64) {
             choose_all(ranks, q, false, numbers, leaf);

@@ -2,7 +2,7 @@
 /*
  * Tuner: which kernel for how many rows. At load every kernel that fits runs over a tile of rows made of the model's
  * own thresholds; the fastest wins, for one row and for each larger number by what its time grows with. Bounded to a
- * few milliseconds: a model so large that one tile takes longer is timed once.
+ * few milliseconds: a model so large that one round takes longer is timed once.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "inference/kernel/rank_internal.h"
 #include "inference/model_internal.h"
 
-enum { ROUNDS = 5, BUDGET_NS = 4000000 };
+enum { ROUNDS = 12, BUDGET_NS = 5000000 };
 
 const struct mill__kernel *const mill__kernels[] = {
     &mill__kernel_walk,          &mill__kernel_scan_avx2, &mill__kernel_block_avx2,   &mill__kernel_block_avx512,
@@ -80,26 +80,41 @@ static void *make_values(const struct mill__tables *tables, const struct mill__f
     return values;
 }
 
-/* Nanoseconds of one call over n rows: the least of a few rounds, or of one where a round takes long. */
-static float time_kernel(const struct mill__tables *tables, const struct mill__forest *forest, unsigned kernel,
-                         const void *values, uint32_t n, double *margins, void *scratch)
+/* One tile in calls of n rows: nanoseconds of a call. */
+static float time_tile(const struct mill__tables *tables, const struct mill__forest *forest, unsigned kernel,
+                       const void *values, uint32_t n, double *margins, void *scratch)
 {
-    int64_t least = INT64_MAX, begin = mill_clock_mono_ns();
     size_t row_bytes = tables->used_count * (forest->cells_f64 ? sizeof(double) : sizeof(float));
     uint32_t calls = MILL__TILE_ROWS / n;
-    for (int round = 0; round < ROUNDS; round++) {
-        int64_t start = mill_clock_mono_ns();
-        for (uint32_t c = 0; c < calls; c++) {
-            mill__kernels[kernel]->run(tables, forest, (const char *)values + c * n * row_bytes, tables->used_count, n,
-                                       margins, scratch);
-        }
-        int64_t took = mill_clock_mono_ns() - start;
-        least = took < least ? took : least;
-        if (mill_clock_mono_ns() - begin > BUDGET_NS / (2 * MILL__KERNELS)) {
-            break;
+    int64_t start = mill_clock_mono_ns();
+    for (uint32_t c = 0; c < calls; c++) {
+        mill__kernels[kernel]->run(tables, forest, (const char *)values + c * n * row_bytes, tables->used_count, n,
+                                   margins, scratch);
+    }
+    return (float)(mill_clock_mono_ns() - start) / (float)calls;
+}
+
+static void keep_least(float *least, float ns)
+{
+    *least = *least == 0 || ns < *least ? ns : *least;
+}
+
+/* All kernels take turns, so that what else the machine does hits each; the least of the rounds counts. */
+static void measure(struct mill__tables *tables, const struct mill__forest *forest, const bool *usable,
+                    const void *values, double *margins, void *scratch)
+{
+    int64_t begin = mill_clock_mono_ns();
+    for (int round = 0; round < ROUNDS && (round == 0 || mill_clock_mono_ns() - begin < BUDGET_NS); round++) {
+        for (unsigned k = 0; k < MILL__KERNELS; k++) {
+            if (!usable[k]) {
+                continue;
+            }
+            float tile = time_tile(tables, forest, k, values, MILL__TILE_ROWS, margins, scratch);
+            keep_least(&tables->row_ns[k], tile / MILL__TILE_ROWS);
+            keep_least(&tables->single_ns[k],
+                       mill__kernels[k]->by_block ? tile : time_tile(tables, forest, k, values, 1, margins, scratch));
         }
     }
-    return (float)least / (float)calls;
 }
 
 static void choose(struct mill__tables *tables, const bool *usable)
@@ -147,15 +162,7 @@ int mill__tune(struct mill__tables *tables, const struct mill__forest *forest, s
     }
     void *values = make_values(tables, forest), *scratch = mill__scratch(tables->scratch);
     double *margins = mill_malloc((size_t)MILL__TILE_ROWS * forest->margin_count * sizeof(*margins));
-    for (unsigned k = 0; k < MILL__KERNELS; k++) {
-        if (usable[k]) {
-            tables->row_ns[k] =
-                time_kernel(tables, forest, k, values, MILL__TILE_ROWS, margins, scratch) / MILL__TILE_ROWS;
-            tables->single_ns[k] = mill__kernels[k]->by_block
-                                       ? tables->row_ns[k] * MILL__TILE_ROWS
-                                       : time_kernel(tables, forest, k, values, 1, margins, scratch);
-        }
-    }
+    measure(tables, forest, usable, values, margins, scratch);
     choose(tables, usable);
     free(margins);
     free(values);
