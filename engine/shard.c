@@ -108,7 +108,7 @@ static int run_group(struct mill__input **group, uint32_t count, struct mill_err
     uint32_t batches = 0;
     int rc = fill_group(group, count, err);
 
-    while (rc == MILL_OK && batches < 4 * count) {
+    while (rc == MILL_OK && batches < count) {
         struct mill__input *input = pick(group, count, &limit_us);
         if (input == NULL) {
             break;
@@ -160,30 +160,6 @@ static int claim(struct mill__shard *shard, struct mill__task *task, struct mill
     return MILL_OK;
 }
 
-static int run_inputs(struct mill__shard *shard, struct mill_error *err)
-{
-    struct mill__input *group[GROUP_INPUTS_MAX];
-
-    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
-        if (!is_leader(shard, input) || is_held_back(shard)) {
-            continue;
-        }
-        int rc = claim(shard, input->task, err);
-        if (rc == MILL_OK) {
-            int64_t begin_ns = mill_clock_mono_ns();
-            uint64_t moved = atomic_load_explicit(&shard->moved, memory_order_relaxed);
-            rc = run_group(group, collect_group(input, group), err);
-            if (atomic_load_explicit(&shard->moved, memory_order_relaxed) != moved) {
-                mill_histogram_observe(shard->metrics.batch_seconds, (double)(mill_clock_mono_ns() - begin_ns) / 1e9);
-            }
-        }
-        if (rc < 0 && !mill_error_is_retriable(rc)) {
-            return rc;
-        }
-    }
-    return shard->rc;
-}
-
 /*
  * Another process has claimed a partition. Mostly this one has lost it in the group and hears of that at its next poll;
  * where it keeps it, two engines run on one project, which readiness says until the partition goes.
@@ -213,6 +189,36 @@ static int sync_online(struct mill__shard *shard, struct mill_error *err)
     mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
     mill_gauge_set(shard->metrics.online_pending_bytes, (double)mill_online_pending_bytes(shard->online));
     return rc == MILL_EUNAVAIL || rc == MILL_EDATA ? MILL_OK : rc;
+}
+
+static int run_inputs(struct mill__shard *shard, struct mill_error *err)
+{
+    struct mill__input *group[GROUP_INPUTS_MAX];
+
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (!is_leader(shard, input)) {
+            continue;
+        }
+        if (is_held_back(shard)) {
+            MILL_TRY(sync_online(shard, err));
+            continue;
+        }
+        int rc = claim(shard, input->task, err);
+        if (rc == MILL_OK) {
+            int64_t begin_ns = mill_clock_mono_ns();
+            uint64_t moved = atomic_load_explicit(&shard->moved, memory_order_relaxed);
+            rc = run_group(group, collect_group(input, group), err);
+            if (atomic_load_explicit(&shard->moved, memory_order_relaxed) != moved) {
+                mill_histogram_observe(shard->metrics.batch_seconds, (double)(mill_clock_mono_ns() - begin_ns) / 1e9);
+            }
+        }
+        if (rc < 0 && !mill_error_is_retriable(rc)) {
+            return rc;
+        }
+        /* After each batch, so that Redis works on its rows while the next one is folded. */
+        MILL_TRY(sync_online(shard, err));
+    }
+    return shard->rc;
 }
 
 static int flush_if_due(struct mill__shard *shard, struct mill_error *err)
@@ -273,7 +279,6 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
         mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, !mill_consumer_is_connected(shard->consumer));
         uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);
         MILL_TRY(run_inputs(shard, err));
-        MILL_TRY(sync_online(shard, err));
         MILL_TRY(mill_producer_poll(shard->producer, 0, err));
         MILL_TRY(flush_if_due(shard, err));
         note_end(shard);

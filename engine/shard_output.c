@@ -8,6 +8,8 @@
 #include "engine/engine_internal.h"
 #include "engine/shard_internal.h"
 
+enum { ONLINE_WINDOW_BYTES = 1 << 20 }; /* on the way to Redis at once: about 5 ms of its work */
+
 static void on_undeliverable(void *context, const char *topic, struct mill_slice value, const char *why)
 {
     struct mill__shard *shard = context;
@@ -37,8 +39,10 @@ int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err)
     shard->scores_topic = mill_producer_topic(shard->producer, project->output.scores_topic);
     shard->dead_letter_topic = mill_producer_topic(shard->producer, project->output.dead_letter_topic);
     if (project->online_store.redis) {
-        MILL_TRY(mill_online_open(&project->online_store.options, shard->engine->online_views,
-                                  shard->engine->online_view_count, &shard->online, err));
+        struct mill_online_options options = project->online_store.options;
+        options.window_bytes = ONLINE_WINDOW_BYTES;
+        MILL_TRY(mill_online_open(&options, shard->engine->online_views, shard->engine->online_view_count,
+                                  &shard->online, err));
     }
     return MILL_OK;
 }
