@@ -234,7 +234,8 @@ void mill_consumer_commit(struct mill_consumer *consumer, const struct mill_part
 
 /* Takes up to max messages that are there now, without waiting; their bytes live until mill_partition_release with
  * them, which may come after `revoked` but not after mill_consumer_close. Offsets ascend strictly; anything of an
- * earlier assignment has been dropped. None after a poll that gave 1: only the mark of the partition's end was there. */
+ * earlier assignment has been dropped. None after a poll that gave 1: only the mark of the partition's end was
+ * there. */
 uint32_t mill_partition_fetch(struct mill_partition *partition, struct mill_record *records, uint32_t max);
 void mill_partition_release(struct mill_partition *partition, struct mill_record *records, uint32_t count);
 /* True where everything that the broker had at the last fetch response was handed out. */
