@@ -145,6 +145,7 @@ uint32_t mill_view_table_flush(struct mill_view_table *table, struct mill_kv_bat
     for (uint32_t i = 0; i < count; i++) {
         struct mill__entity *e = mill__entity_at(table, table->dirty[i]);
         mill_assert(e->used && e->dirty);
+        mill__map_prefetch_slots(table, table->dirty, i, count);
         mill_buffer_reset(&table->blob);
         mill__entity_write(table, e, &table->blob);
         mill_kv_batch_put(batch, MILL_KV_STATE, state_key(table, mill__entity_key(e)), mill_buffer_slice(&table->blob));

@@ -183,6 +183,9 @@ struct mill__entity *mill__map_add(struct mill_view_table *table, struct mill_sl
 void mill__map_remove(struct mill_view_table *table, struct mill__entity *e);
 /* Asks for the memory that the rows after this one will touch. */
 void mill__map_prefetch(const struct mill_view_table *table, const struct mill_view_rows *rows, uint32_t row);
+/* The same for a walk through slots, of which slots[index] is at hand. */
+void mill__map_prefetch_slots(const struct mill_view_table *table, const uint32_t *slots, uint32_t index,
+                              uint32_t count);
 
 /* ---- entity_events.c ---- */
 

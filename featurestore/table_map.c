@@ -179,6 +179,18 @@ void mill__map_prefetch(const struct mill_view_table *table, const struct mill_v
     }
 }
 
+void mill__map_prefetch_slots(const struct mill_view_table *table, const uint32_t *slots, uint32_t index,
+                              uint32_t count)
+{
+    if (index + AHEAD_ENTITY < count) {
+        prefetch(mill__entity_at(table, slots[index + AHEAD_ENTITY]),
+                 table->entity_size < PREFETCHED_MAX ? table->entity_size : PREFETCHED_MAX);
+    }
+    if (index + AHEAD_RINGS < count) {
+        prefetch_rings(table, mill__entity_at(table, slots[index + AHEAD_RINGS]));
+    }
+}
+
 struct mill__entity *mill__map_add(struct mill_view_table *table, struct mill_slice key, uint64_t hash)
 {
     mill_assert(key.n > 0 && key.n <= MILL_KEY_BYTES_MAX);
