@@ -147,14 +147,23 @@ static uint32_t full_length(const struct mill_partition *partition)
     return by_bytes < consumer->queue_messages_max ? (uint32_t)by_bytes : consumer->queue_messages_max;
 }
 
+/* Any request to the partition's leader does it. Asking for the newest offset is the cheapest there is, and this call
+ * does not wait for the answer where it is given no time (rd_kafka_query_watermark_offsets() would: behind a fetch that
+ * waits at the broker, for all of fetch.wait.max.ms). */
+static void wake_broker_thread(const struct mill_partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, partition->topic_name, partition->number)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(partition->consumer->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* librdkafka stops fetching a partition whose queue is full, and before 2.2 its broker thread then sleeps up to a
- * second unless something else wakes it: at full speed the queue is empty long before. Any request through that thread
- * wakes it; asking for the partition's offsets without waiting for the answer is the cheapest there is. Only after the
- * queue had been near full, and until it is seen to grow again (the first request may find no leader to go to). */
+ * second unless something else wakes it: at full speed the queue is empty long before. So it is woken, but only after
+ * the queue had been near full, and until it is seen to grow again (the first request may find no leader to go to). */
 bool mill__partition_nudge(struct mill_partition *partition)
 {
     enum { NUDGE_INTERVAL_NS = 5000000 };
-    struct mill_consumer *consumer = partition->consumer;
     uint32_t full = full_length(partition);
     uint32_t queued = partition->queue == NULL ? 0 : (uint32_t)rd_kafka_queue_length(partition->queue);
 
@@ -165,9 +174,8 @@ bool mill__partition_nudge(struct mill_partition *partition)
     } else if (partition->is_stalled && queued < full / 4) {
         int64_t now_ns = mill_clock_mono_ns();
         if (now_ns - partition->nudged_ns >= NUDGE_INTERVAL_NS) {
-            int64_t low, high;
             partition->nudged_ns = now_ns;
-            rd_kafka_query_watermark_offsets(consumer->rk, partition->topic_name, partition->number, &low, &high, 0);
+            wake_broker_thread(partition);
         }
     }
     partition->queued = queued;
