@@ -25,7 +25,8 @@ struct property {
     const char *name, *value;
 };
 
-static rd_kafka_t *open_client(rd_kafka_type_t type, const struct property *properties, size_t count)
+/* extra: "key=value" of the command line, NULL at the end. */
+static rd_kafka_t *open_client(rd_kafka_type_t type, const struct property *properties, size_t count, char **extra)
 {
     char text[512] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -33,6 +34,17 @@ static rd_kafka_t *open_client(rd_kafka_type_t type, const struct property *prop
 
     for (size_t i = 0; i < count && ok; i++) {
         ok = rd_kafka_conf_set(conf, properties[i].name, properties[i].value, text, sizeof(text)) == RD_KAFKA_CONF_OK;
+    }
+    for (; *extra != NULL && ok; extra++) {
+        char *name = strdup(*extra), *value = strchr(name, '=');
+        ok = value != NULL;
+        if (!ok) {
+            snprintf(text, sizeof(text), "'%s' is not KEY=VALUE", *extra);
+        } else {
+            *value++ = '\0';
+            ok = rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK;
+        }
+        free(name);
     }
     rd_kafka_t *rk = ok ? rd_kafka_new(type, conf, text, sizeof(text)) : NULL;
     if (rk == NULL) {
@@ -42,7 +54,7 @@ static rd_kafka_t *open_client(rd_kafka_type_t type, const struct property *prop
     return rk;
 }
 
-static rd_kafka_t *open_consumer(const char *brokers, const char *topic, const char *group)
+static rd_kafka_t *open_consumer(const char *brokers, const char *topic, const char *group, char **extra)
 {
     const struct property properties[] = {
         {"bootstrap.servers", brokers},
@@ -53,7 +65,7 @@ static rd_kafka_t *open_consumer(const char *brokers, const char *topic, const c
         {"queued.min.messages", "1000000"},
         {"queued.max.messages.kbytes", "1048576"},
     };
-    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, properties, sizeof(properties) / sizeof(properties[0]));
+    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, properties, sizeof(properties) / sizeof(properties[0]), extra);
     rd_kafka_poll_set_consumer(rk);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
@@ -73,7 +85,8 @@ static rd_kafka_t *open_producer(const char *brokers)
         {"delivery.report.only.error", "true"},
         {"partitioner", "murmur2_random"},
     };
-    return open_client(RD_KAFKA_PRODUCER, properties, sizeof(properties) / sizeof(properties[0]));
+    char *none[] = {NULL};
+    return open_client(RD_KAFKA_PRODUCER, properties, sizeof(properties) / sizeof(properties[0]), none);
 }
 
 /* The output has the partitions of the input. */
@@ -100,13 +113,13 @@ static void echo(rd_kafka_t *producer, rd_kafka_topic_t *output, const rd_kafka_
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: bench_bare_loop BROKERS INPUT OUTPUT GROUP EVENTS\n");
+    if (argc < 6) {
+        fprintf(stderr, "usage: bench_bare_loop BROKERS INPUT OUTPUT GROUP EVENTS [KEY=VALUE of the consumer...]\n");
         return EX_USAGE;
     }
     uint64_t wanted = strtoull(argv[5], NULL, 10), count = 0;
     create_output(argv[1], argv[2], argv[3]);
-    rd_kafka_t *consumer = open_consumer(argv[1], argv[2], argv[4]);
+    rd_kafka_t *consumer = open_consumer(argv[1], argv[2], argv[4], argv + 6);
     rd_kafka_t *producer = open_producer(argv[1]);
     rd_kafka_topic_t *output = rd_kafka_topic_new(producer, argv[3], NULL);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
