@@ -233,7 +233,7 @@ static bool mount_small_disk(const char *path)
 {
     bool own = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
     return own && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mkdir(path, 0700) == 0 &&
-           mount("tmpfs", path, "tmpfs", 0, "size=80m") == 0;
+           mount("tmpfs", path, "tmpfs", 0, "size=200m") == 0;
 }
 
 static void fill_disk(const char *path)
