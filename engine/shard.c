@@ -191,6 +191,17 @@ static int sync_online(struct mill__shard *shard, struct mill_error *err)
     return rc == MILL_EUNAVAIL || rc == MILL_EDATA ? MILL_OK : rc;
 }
 
+/* A table's memory is full of changed entities: they can go once they have been written, which the second flush makes
+ * sure of. */
+static int make_room(struct mill__shard *shard, struct mill_error *err)
+{
+    if (shard->engine->kv == NULL) {
+        return MILL_ERESOURCE;
+    }
+    MILL_TRY(mill__shard_flush(shard, err));
+    return mill__shard_flush(shard, err);
+}
+
 static int run_inputs(struct mill__shard *shard, struct mill_error *err)
 {
     struct mill__input *group[GROUP_INPUTS_MAX];
@@ -211,6 +222,9 @@ static int run_inputs(struct mill__shard *shard, struct mill_error *err)
             if (atomic_load_explicit(&shard->moved, memory_order_relaxed) != moved) {
                 mill_histogram_observe(shard->metrics.batch_seconds, (double)(mill_clock_mono_ns() - begin_ns) / 1e9);
             }
+        }
+        if (rc == MILL_ERESOURCE) {
+            rc = make_room(shard, err);
         }
         if (rc < 0 && !mill_error_is_retriable(rc)) {
             return rc;

@@ -296,8 +296,8 @@ void mill_online_put(struct mill_online *online, uint32_t view, int32_t partitio
 /* Sends what is queued and reads what has been answered without waiting (wait false), or until all is acknowledged.
  * MILL_EUNAVAIL: the connection failed; everything unacknowledged is kept and sent again by the next call (reconnects
  * with backoff inside; a waiting call gives up when nothing has moved for timeout_ms, or between two attempts once
- * three in a row have failed). MILL_EDATA, "fenced": all else is acknowledged, but another owner has a partition; told once.
- * MILL_ECONFIG, MILL_EIO: the server refuses our password or our commands; its text is in the message. */
+ * three in a row have failed). MILL_EDATA, "fenced": all else is acknowledged, but another owner has a partition; told
+ * once. MILL_ECONFIG, MILL_EIO: the server refuses our password or our commands; its text is in the message. */
 int mill_online_sync(struct mill_online *online, bool wait, struct mill_error *err) MILL_MUST_CHECK;
 uint64_t mill_online_pending_bytes(const struct mill_online *online);
 /* The partitions that mill_online_sync found fenced: true and one of them, each once per claim. */
