@@ -24,7 +24,7 @@ enum { USERS = 20000, SAMPLES_MAX = 1 << 22 };
 
 static const struct mill_project *project;
 static struct mill_kafka_options kafka;
-static _Atomic bool is_done;
+static _Atomic bool is_done, is_measuring;
 static _Atomic int64_t probe_time_us;
 static _Atomic uint32_t probe_user;
 
@@ -97,7 +97,9 @@ static void *consume(void *argument)
         }
         int64_t now_us = mill_clock_wall_us();
         for (int i = 0; i < n; i++) {
-            add_sample(samples, now_us - event_time_of(records[i].value));
+            if (atomic_load(&is_measuring)) {
+                add_sample(samples, now_us - event_time_of(records[i].value));
+            }
         }
     }
     mill_tail_close(tail);
@@ -160,46 +162,67 @@ static void *read_rows(void *argument)
     return NULL;
 }
 
+static uint64_t next_random(void)
+{
+    static uint64_t random = 88172645463325252u;
+    random ^= random << 13;
+    random ^= random >> 7;
+    return random ^= random << 17;
+}
+
+/* One event of now, of a random user. */
+static int64_t produce(struct mill_producer *producer, unsigned topic, uint32_t *ret_user)
+{
+    uint64_t random = next_random();
+    int64_t now_us = mill_clock_wall_us();
+    char key[16], value[200];
+    struct mill_error err;
+
+    *ret_user = (uint32_t)(random % USERS);
+    int key_n = snprintf(key, sizeof(key), "u%06u", *ret_user);
+    int n = snprintf(
+        value, sizeof(value),
+        "{\"user_id\":\"%s\",\"ts\":%lld,\"amount\":%u.%02u,\"merchant\":\"m%03u\",\"country\":\"DE\",\"ok\":true}",
+        key, (long long)now_us, (unsigned)(random >> 20) % 1000, (unsigned)(random >> 32) % 100,
+        (unsigned)(random >> 40) % 500);
+    int rc = mill_producer_send(producer, topic, -1, (struct mill_slice){key, (size_t)key_n},
+                                (struct mill_slice){value, (size_t)n}, NULL, 0, -1, &err);
+    if ((rc < 0 && rc != MILL_ERETRY) || mill_producer_poll(producer, 0, &err) < 0) {
+        die("send", &err);
+    }
+    return now_us;
+}
+
 static void produce_all(long rate, long seconds)
 {
     struct mill_producer *producer;
     struct mill_error err;
-    uint64_t random = 88172645463325252u;
+    uint32_t user;
 
     if (mill_producer_open(&kafka, NULL, NULL, &producer, &err) < 0) {
         die("producer", &err);
     }
     unsigned topic = mill_producer_topic(producer, project->sources[0].spec.topic);
+    /* A second of events that do not count: a new broker takes its time to give the producer its identity. */
+    for (long i = 0; i < rate; i++) {
+        produce(producer, topic, &user);
+        nap_us(i % 10 == 0 ? 2000 : 0);
+    }
+    if (mill_producer_flush(producer, 60000, &err) < 0) {
+        die("flush", &err);
+    }
+    nap_us(3000000);
+    atomic_store(&is_measuring, true);
     int64_t begin_ns = mill_clock_mono_ns();
     for (long i = 0; i < rate * seconds; i++) {
-        int64_t due_ns = begin_ns + i * 1000000000 / rate;
-        int64_t wait_ns = due_ns - mill_clock_mono_ns();
+        int64_t wait_ns = begin_ns + i * 1000000000 / rate - mill_clock_mono_ns();
         if (wait_ns > 100000) {
             nap_us(wait_ns / 1000);
         }
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        uint32_t user = (uint32_t)(random % USERS);
-        int64_t now_us = mill_clock_wall_us();
-        char key[16], value[200];
-        int key_n = snprintf(key, sizeof(key), "u%06u", user);
-        int n = snprintf(
-            value, sizeof(value),
-            "{\"user_id\":\"%s\",\"ts\":%lld,\"amount\":%u.%02u,\"merchant\":\"m%03u\",\"country\":\"DE\",\"ok\":true}",
-            key, (long long)now_us, (unsigned)(random >> 20) % 1000, (unsigned)(random >> 32) % 100,
-            (unsigned)(random >> 40) % 500);
-        int rc = mill_producer_send(producer, topic, -1, (struct mill_slice){key, (size_t)key_n},
-                                    (struct mill_slice){value, (size_t)n}, NULL, 0, -1, &err);
-        if (rc < 0 && rc != MILL_ERETRY) {
-            die("send", &err);
-        }
+        int64_t now_us = produce(producer, topic, &user);
         if (i % 16 == 0) {
             atomic_store(&probe_user, user);
             atomic_store(&probe_time_us, now_us);
-        }
-        if (mill_producer_poll(producer, 0, &err) < 0) {
-            die("poll", &err);
         }
     }
     if (mill_producer_flush(producer, 10000, &err) < 0) {
