@@ -250,8 +250,10 @@ int main(int argc, char **argv)
         die(argv[1], &err);
     }
     project = loaded;
-    kafka =
-        (struct mill_kafka_options){.brokers = project->kafka.brokers, .group = "bench-latency", .client_id = "bench"};
+    kafka = (struct mill_kafka_options){.brokers = project->kafka.brokers,
+                                        .group = "bench-latency",
+                                        .client_id = "bench",
+                                        .librdkafka = project->kafka.librdkafka};
     pthread_create(&consumer, NULL, consume, &scores);
     pthread_create(&reader, NULL, read_rows, &rows);
     nap_us(3000000);
