@@ -23,9 +23,10 @@ ALLOWED = {
     "ingest": {"base"},
     "featurestore": {"base"},
     "inference": {"base"},
-    "engine": {"base", "ingest", "featurestore", "inference"},
+    "drift": {"base"},
+    "engine": {"base", "ingest", "featurestore", "inference", "drift"},
     "server": {"base", "engine"},
-    "cli": {"base", "engine", "server", "ingest", "featurestore", "inference"},
+    "cli": {"base", "engine", "server", "ingest", "featurestore", "inference", "drift"},
 }
 # Which directory may include which third-party headers.
 THIRD_PARTY = {

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drift: reference profiles, exact counts against them, statistics, rules, alerts and retraining triggers.
+ *
+ *   reference rows --builder--> profile: break-points, counts, levels (frozen, versioned with the model)
+ *   live rows --counter--> panes (counts per slot, by event time) --monitor--> windows --evaluate--> report
+ *                                                              --rule, state machine--> alerts, triggers
+ *
+ * Everything is counted against break-points frozen in the profile: how many values lie in each gap between two of
+ * them, and how many equal each. Those counts add and subtract, so windows slide, shards merge and late events go to
+ * their pane, and every statistic of a window is that of its rows (shared facts: two-sample KS is a function of these
+ * counts only, ties included). Nothing here knows Kafka, clocks or threads; times are event times in microseconds.
+ */
+#ifndef MILL_DRIFT_H
+#define MILL_DRIFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/batch.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+/* ------------------------------------------------------------------------------------------------
+ * Statistics. Pure functions; any thread.
+ * --------------------------------------------------------------------------------------------- */
+
+enum mill_ks_method { MILL_KS_AUTO, MILL_KS_EXACT, MILL_KS_ASYMPTOTIC };
+
+/* Two-sided two-sample Kolmogorov-Smirnov, as scipy.stats.ks_2samp (1.17) gives it. */
+struct mill_ks {
+    uint64_t reference_count, current_count;
+    uint64_t numerator; /* max |c1 * n2 - c2 * n1|; statistic = numerator / (n1 * n2) */
+    double statistic;   /* NaN where a side is empty */
+    double location;    /* the value at which the difference is largest */
+    int sign;           /* +1: the reference's distribution function is above the current one's there */
+};
+/* From sorted samples without NaN. */
+void mill_ks_2samp(const double *reference, uint64_t reference_count, const double *current, uint64_t current_count,
+                   struct mill_ks *ret_ks);
+/* p of the statistic, scipy's choice of method (auto: exact while max(n1, n2) <= 10000), to 1e-12 absolute. Exact p of
+ * 10,000 against 9,999 takes up to 0.2 s: not for a thread that others wait for. NaN where a side is empty. */
+double mill_ks_pvalue(const struct mill_ks *ks, enum mill_ks_method method);
+/* The largest statistic whose asymptotic p is still >= alpha (for rules that want no p unless it matters). */
+double mill_ks_critical(uint64_t reference_count, uint64_t current_count, double alpha);
+/* P(D_n >= x) of the two-sided one-sample statistic: scipy.stats.kstwo.sf. */
+double mill_kstwo_sf(double x, uint64_t n);
+
+/* 2 x k contingency of two count vectors (scipy.stats.chi2_contingency without correction, lambda_ "pearson" or
+ * "log-likelihood"); columns in which both are 0 are left out. dof 0 (fewer than two columns or an empty side):
+ * statistic 0 and p 1. */
+struct mill_chi2 {
+    double statistic, pvalue;
+    uint32_t dof;
+};
+void mill_chi2_test(const uint64_t *reference, const uint64_t *current, uint32_t count, bool log_likelihood,
+                    struct mill_chi2 *ret_chi2);
+double mill_chi2_sf(double x, double dof);
+
+/* How shares of empty bins are kept off 0: shares (count + amount) / (n + amount * bins); raised to at least amount;
+ * or as they are (a bin empty on one side then makes PSI infinite). */
+enum mill_smoothing_kind { MILL_SMOOTHING_ADD, MILL_SMOOTHING_FLOOR, MILL_SMOOTHING_NONE };
+struct mill_smoothing {
+    enum mill_smoothing_kind kind;
+    double amount; /* add: 0.5 by default; floor: 1e-4 */
+};
+/* Of two count vectors over the same bins. An empty side gives NaN. contributions (bin_count, or NULL): of each bin. */
+double mill_psi(const uint64_t *reference, const uint64_t *current, uint32_t bin_count, struct mill_smoothing smoothing,
+                double *contributions);
+/* PSI of the article: equal-width densities, empty bins 1e-8; edges: bin_count + 1 of them. Rows outside the edges take
+ * no part. NaN where a side is empty. */
+double mill_psi_density(const uint64_t *reference, const uint64_t *current, const double *edges, uint32_t bin_count);
+/* The 99 % point of PSI where nothing has drifted: (1/n + 1/m) * chi-square quantile of bin_count - 1. */
+double mill_psi_noise(uint64_t reference_count, uint64_t current_count, uint32_t bin_count);
+double mill_jensen_shannon(const uint64_t *reference, const uint64_t *current,
+                           uint32_t bin_count); /* distance, base 2 */
+double mill_hellinger(const uint64_t *reference, const uint64_t *current, uint32_t bin_count);
+double mill_total_variation(const uint64_t *reference, const uint64_t *current, uint32_t bin_count);
+/* scipy.stats.wasserstein_distance of sorted samples. Infinite where infinities are on one side only. */
+double mill_wasserstein(const double *reference, uint64_t reference_count, const double *current,
+                        uint64_t current_count);
+/* Benjamini-Hochberg: q[i] from p[i], in place allowed; NaN stays NaN and does not count. */
+void mill_benjamini_hochberg(const double *p, double *q, uint32_t count);
+
+/* ------------------------------------------------------------------------------------------------
+ * Profiles: what a model's inputs and scores looked like when all was well
+ * --------------------------------------------------------------------------------------------- */
+
+enum mill_drift_kind { MILL_DRIFT_NUMERIC, MILL_DRIFT_CATEGORICAL };
+
+/* PSI bins: of the reference's quantiles (numpy's inverted_cdf, duplicates removed), of equal width between its finite
+ * extremes, or given inner edges. A bin is (edge before, edge]; the outer ones are open. A value that by itself has at
+ * least 1/count of the reference (an atom) has a bin of its own unless atoms is false. */
+enum mill_binning_kind { MILL_BINS_QUANTILE, MILL_BINS_UNIFORM, MILL_BINS_EDGES };
+struct mill_binning {
+    enum mill_binning_kind kind;
+    uint32_t count; /* default 10 */
+    const double *edges;
+    uint32_t edge_count;
+    bool atoms;
+};
+
+enum { MILL_PROFILE_BREAKS_DEFAULT = 2000, MILL_PROFILE_BREAKS_MAX = 1 << 20, MILL_PROFILE_LEVELS_DEFAULT = 1000 };
+
+/*
+ * A feature's counts are a vector of slots. Numeric, k break-points b[0] < ... < b[k-1]: slot 2i counts values between
+ * b[i-1] and b[i], slot 2i+1 values equal to b[i]; 2k+1 slots. -0.0 counts as 0.0, infinities are values, NaN is
+ * missing. Categorical, l levels in ascending byte order: slot i counts level i, slot l the rarer levels of the
+ * reference together ("other"), slot l+1 values that the reference does not have ("unseen"); l+2 slots.
+ */
+struct mill_profile_feature {
+    const char *name;
+    enum mill_drift_kind kind;
+    uint64_t row_count, null_count; /* rows of the reference; those without a value */
+    uint32_t slot_count;
+    const uint64_t *slots;
+    /* numeric */
+    uint32_t break_count;
+    const double *breaks;
+    bool is_exact; /* no value of the reference lies inside a gap: KS is exact, else low by at most gap_share_max */
+    double gap_share_max;
+    double min, max;      /* of the values; NaN where there is none */
+    double center, scale; /* moments are counted of (x - center) / scale, in fixed point (struct mill_drift_moments) */
+    double mean, stddev;  /* population */
+    uint32_t bin_count;   /* PSI bins, at least 1 */
+    const uint32_t *bin_slot; /* bin b is slots bin_slot[b] <= s < bin_slot[b + 1]; bin_count + 1 of them */
+    uint32_t density_count; /* the article's 10 equal-width bins: density_count + 1 edges, all break-points; 0: none */
+    const double *density_edges;
+    /* categorical */
+    uint32_t level_count;
+    const struct mill_slice *levels;
+    uint64_t other_levels; /* how many different levels are in "other" */
+    /* What windows of the reference itself gave against the whole of it, ascending: thresholds are calibrated on it. */
+    uint32_t calibration_count;
+    const double *calibration_psi, *calibration_ks;
+};
+
+struct mill_profile {
+    char sha256[65];                   /* of the bytes of the file: its identity */
+    const char *model, *model_version; /* "" where it belongs to none */
+    uint64_t row_count;
+    int64_t from_us, to_us;        /* event times of the rows, to_us exclusive; INT64_MIN where not known */
+    int64_t calibration_window_us; /* 0: not calibrated */
+    uint32_t feature_count;
+    const struct mill_profile_feature *features;
+    const char *segment_by; /* column whose most frequent values are segments, or NULL */
+    uint32_t segment_count;
+    const struct mill_slice *segments; /* ascending */
+    struct mill_arena arena;           /* owns everything above */
+};
+
+/* Immutable once built or read; any thread. MILL_EDATA: not a profile, damaged (checksum), of another version, or
+ * counts that contradict one another; never more memory than 16 times the bytes. */
+int mill_profile_read(struct mill_slice bytes, struct mill_profile **ret_profile,
+                      struct mill_error *err) MILL_MUST_CHECK;
+void mill_profile_write(const struct mill_profile *profile, struct mill_buffer *out);
+int mill_profile_load(const char *path, struct mill_profile **ret_profile, struct mill_error *err) MILL_MUST_CHECK;
+void mill_profile_free(struct mill_profile *profile);
+/* Index of the feature, or -1. */
+int mill_profile_find(const struct mill_profile *profile, const char *name);
+
+/* What a profile is built of: names and types of columns; strings and bools are categorical, numbers numeric unless
+ * listed as categorical (their shortest decimal text is the level). */
+struct mill_profile_spec {
+    const char *model, *model_version;
+    const struct mill_field *fields; /* monitored columns, "score" among them where the reference has scores */
+    uint32_t field_count;
+    const bool *is_categorical; /* per field; NULL: by type */
+    struct mill_binning binning;
+    uint32_t breaks_max, levels_max;
+    int64_t calibration_window_us; /* 0: none */
+    const char *segment_by;        /* name of a field given to the builder (it need not be monitored itself) or NULL */
+    uint32_t segments_max;
+};
+/* Keeps all values in memory until it is finished: 8 bytes a value (strings: their distinct texts). */
+struct mill_profile_builder;
+struct mill_profile_builder *mill_profile_builder_new(const struct mill_profile_spec *spec);
+void mill_profile_builder_free(struct mill_profile_builder *builder);
+/* Rows from <= i < to that are live. columns: one per field of the spec; segment: the segment_by column or NULL.
+ * event_time_us may be NULL. Order does not matter to the result. */
+void mill_profile_builder_add(struct mill_profile_builder *builder, const struct mill_column *const *columns,
+                              const struct mill_column *segment, const int64_t *event_time_us, const uint64_t *live,
+                              uint32_t from, uint32_t to);
+uint64_t mill_profile_builder_rows(const struct mill_profile_builder *builder);
+/* MILL_EDATA: no rows. */
+int mill_profile_builder_finish(struct mill_profile_builder *builder, struct mill_profile **ret_profile,
+                                struct mill_error *err) MILL_MUST_CHECK;
+
+/* ------------------------------------------------------------------------------------------------
+ * Counting. A counter belongs to one thread; nothing allocates once its panes are there.
+ * --------------------------------------------------------------------------------------------- */
+
+/* Sums of fixed-point numbers, so that panes and shards add up to the same bits in any order:
+ * y = clamp((x - center) / scale, -2^20, 2^20), q = llrint(y * 2^40); sum of q, and of (q >> 20)^2. */
+struct mill_drift_moments {
+    int64_t sum[2], square[2]; /* 128-bit two's complement, low word first */
+};
+
+/* Counts of one feature in one segment over some rows; slots has feature->slot_count entries. */
+struct mill_drift_counts {
+    uint64_t row_count, null_count;
+    uint64_t *slots;
+    struct mill_drift_moments moments;
+};
+
+/* Rows that came before there was a profile (the reference is being gathered from the stream) are kept as they are. */
+struct mill_drift_counter_options {
+    const struct mill_profile *profile;   /* NULL: gathers raw rows; borrowed */
+    const struct mill_profile_spec *spec; /* the columns, as of the builder; borrowed */
+    int64_t pane_us;
+    uint32_t panes_max; /* open at once; the oldest is handed out early where there would be more. Default 64 */
+};
+struct mill_drift_counter;
+struct mill_drift_counter *mill_drift_counter_new(const struct mill_drift_counter_options *options);
+void mill_drift_counter_free(struct mill_drift_counter *counter);
+/* Rows from <= i < to that are live, into the panes of their event times. Columns as for the builder. */
+void mill_drift_counter_add(struct mill_drift_counter *counter, const struct mill_column *const *columns,
+                            const struct mill_column *segment, const int64_t *event_time_us, const uint64_t *live,
+                            uint32_t from, uint32_t to);
+/* The profile has come: what is in open panes is counted against it. */
+void mill_drift_counter_set_profile(struct mill_drift_counter *counter, const struct mill_profile *profile);
+/*
+ * Panes are handed out as parts: an additive piece of a pane's counts, with a number that counts up by one per pane
+ * (late events make a further part). The latest bytes for (contributor, pane, part) are the true ones, and a pane is
+ * the sum of its parts, so a part that is made again after a crash takes the place of the first.
+ * take() gets panes with start + pane_us <= watermark_us, and those that panes_max drives out; their memory is free
+ * then. bytes: sparse, versioned, with the profile's identity.
+ */
+struct mill_drift_part {
+    int64_t start_us;
+    uint32_t part; /* from 0 */
+    struct mill_slice bytes;
+};
+void mill_drift_counter_take(struct mill_drift_counter *counter, int64_t watermark_us,
+                             void (*each)(void *context, const struct mill_drift_part *part), void *context);
+bool mill_drift_counter_is_dirty(const struct mill_drift_counter *counter);
+/* Everything that is open, and the part numbers of panes handed out within `keep_us` of the newest: what the next start
+ * needs. Load into a new counter with the same options; MILL_EDATA: other bytes. */
+void mill_drift_counter_save(struct mill_drift_counter *counter, struct mill_buffer *out);
+int mill_drift_counter_load(struct mill_drift_counter *counter, struct mill_slice bytes,
+                            struct mill_error *err) MILL_MUST_CHECK;
+
+/* Sums over parts: one vector per segment and feature. */
+struct mill_drift_window;
+struct mill_drift_window *mill_drift_window_new(const struct mill_profile *profile);
+void mill_drift_window_free(struct mill_drift_window *window);
+/* sign 1 adds, -1 takes back. MILL_EDATA: bytes of another profile or damaged; nothing was added. Raw parts are counted
+ * against the profile. */
+int mill_drift_window_apply(struct mill_drift_window *window, struct mill_slice part, int sign,
+                            struct mill_error *err) MILL_MUST_CHECK;
+/* segment UINT32_MAX: all rows; segment profile->segment_count: all others. */
+const struct mill_drift_counts *mill_drift_window_counts(const struct mill_drift_window *window, uint32_t segment,
+                                                         uint32_t feature);
+/* Adds the raw rows of a part to a builder; *ret_rows of them. 0 rows where the part is not raw. */
+int mill_drift_part_build(struct mill_slice part, const struct mill_profile_spec *spec,
+                          struct mill_profile_builder *builder, uint64_t *ret_rows,
+                          struct mill_error *err) MILL_MUST_CHECK;
+
+/* ------------------------------------------------------------------------------------------------
+ * Performance: scores that met their labels
+ * --------------------------------------------------------------------------------------------- */
+
+/* Scores are probabilities of the positive class, cut into 2^14 equal cells; AUC counts pairs inside a cell as half and
+ * says by how much that can be wrong. Log loss, Brier score and sums are exact fixed point. */
+enum { MILL_OUTCOME_CELLS = 1 << 14 };
+struct mill_outcomes; /* additive, like counts */
+struct mill_outcomes *mill_outcomes_new(void);
+void mill_outcomes_free(struct mill_outcomes *outcomes);
+void mill_outcomes_reset(struct mill_outcomes *outcomes);
+/* A scored row whose label came (0 or 1), or (label -1) is not here yet: only its score counts, for the estimate. */
+void mill_outcomes_add(struct mill_outcomes *outcomes, double score, int label, double threshold);
+/* Sparse bytes; merge adds (sign 1) or takes back. */
+void mill_outcomes_write(const struct mill_outcomes *outcomes, struct mill_buffer *out);
+int mill_outcomes_merge(struct mill_outcomes *outcomes, struct mill_slice bytes, int sign,
+                        struct mill_error *err) MILL_MUST_CHECK;
+struct mill_performance {
+    uint64_t scored, labelled, positives;
+    double auc, auc_error_max, log_loss, brier, accuracy, calibration_error; /* NaN: not defined (one class only) */
+    /* CBPE (confidence-based performance estimation): what these would be if scores are calibrated, from all scores. */
+    double estimated_auc, estimated_accuracy, estimated_log_loss, estimated_brier;
+};
+void mill_outcomes_evaluate(const struct mill_outcomes *outcomes, struct mill_performance *ret_performance);
+
+/* ------------------------------------------------------------------------------------------------
+ * Evaluation, rules, alerts, triggers
+ * --------------------------------------------------------------------------------------------- */
+
+enum mill_severity { MILL_SEVERITY_NONE, MILL_SEVERITY_MINOR, MILL_SEVERITY_MAJOR };
+const char *mill_severity_name(enum mill_severity severity); /* "none", "minor", "major" */
+
+enum mill_rule_kind { MILL_RULE_DEFAULT, MILL_RULE_ARTICLE, MILL_RULE_CALIBRATED };
+struct mill_drift_rule {
+    enum mill_rule_kind kind;
+    double psi_minor, psi_major; /* default 0.1, 0.25 (never below the noise of the sample sizes); article 0.1, 0.2 */
+    double ks_minor, ks_major;   /* default rule, effect size D: 0.1, 0.2 */
+    double q_max;                /* default rule: significance after Benjamini-Hochberg, 0.01 */
+    double p_minor, p_major;     /* article: 0.05, 0.01 */
+    double null_share_minor, null_share_major;     /* absolute increase; 0.05, 0.2 */
+    double unseen_share_minor, unseen_share_major; /* 0.01, 0.1 */
+    double out_of_range_minor, out_of_range_major; /* increase of the share outside [min, max]; 0.01, 0.1 */
+    uint64_t samples_min;                          /* rows of a window below which nothing is judged; 500; article 1 */
+    double false_alarms_per_month;                 /* calibrated: expected, over all features; 1 */
+    struct mill_smoothing smoothing;
+    double auc_min, auc_drop_max, log_loss_max, brier_max, accuracy_min, calibration_error_max; /* NaN: no such rule */
+    uint64_t labelled_min;                                                                      /* 200 */
+};
+/* Fills the defaults of a kind. */
+void mill_drift_rule_init(struct mill_drift_rule *rule, enum mill_rule_kind kind);
+
+/* Why a feature could not be judged, or what is odd about it; bits. */
+enum mill_drift_condition {
+    MILL_CONDITION_TOO_FEW = 1,            /* fewer rows than samples_min */
+    MILL_CONDITION_ALL_NULL = 2,           /* no value in the window: the feature has vanished */
+    MILL_CONDITION_REFERENCE_EMPTY = 4,    /* no value in the reference */
+    MILL_CONDITION_REFERENCE_CONSTANT = 8, /* one value in the reference */
+    MILL_CONDITION_INFINITE = 16,          /* infinities in the window */
+    MILL_CONDITION_APPROXIMATE = 32,       /* KS is a lower bound: the profile has fewer break-points than values */
+};
+const char *mill_drift_condition_name(enum mill_drift_condition condition); /* "too_few_samples", ... */
+
+/* One feature in one segment over one window. NaN: not defined or not asked for. */
+struct mill_drift_result {
+    const struct mill_profile_feature *feature;
+    uint32_t segment; /* UINT32_MAX: all rows */
+    uint64_t row_count, null_count;
+    unsigned conditions;
+    struct mill_ks ks;
+    double ks_pvalue, ks_qvalue;
+    double psi, psi_noise, psi_density;
+    double wasserstein,
+        wasserstein_error_max; /* divided by the reference's stddev; from gap mid-points, with its bound */
+    double jensen_shannon, hellinger, total_variation;
+    struct mill_chi2 chi2, g; /* categorical */
+    double null_share_reference, null_share_current, unseen_share, out_of_range_reference, out_of_range_current;
+    double mean, stddev, mean_shift; /* of the window; (mean - reference mean) / reference stddev */
+    enum mill_severity severity;
+    const char *reason; /* the condition of the rule that gave the severity: "psi", "ks", "null_share", ...; or NULL */
+    double value, threshold; /* of the reason */
+};
+
+struct mill_drift_report {
+    const char *monitor, *model, *model_version;
+    const struct mill_profile *profile;
+    int64_t start_us, end_us; /* window, end exclusive; the evaluation is named by its end */
+    uint64_t row_count;
+    uint32_t result_count;
+    const struct mill_drift_result *results; /* overall first, then by segment; features in the profile's order */
+    bool has_performance;
+    struct mill_performance performance;
+    enum mill_severity performance_severity;
+    const char *performance_reason;
+    enum mill_severity severity; /* the worst */
+};
+/* Everything but p; p and q where the rule needs them (with_p: always). Memory from arena. */
+void mill_drift_evaluate(const struct mill_drift_window *window, const struct mill_profile *profile,
+                         const struct mill_drift_rule *rule, bool with_p, struct mill_arena *arena,
+                         struct mill_drift_report *ret_report);
+
+enum mill_alert_status { MILL_ALERT_FIRING, MILL_ALERT_ESCALATED, MILL_ALERT_DEESCALATED, MILL_ALERT_RESOLVED };
+const char *mill_alert_status_name(enum mill_alert_status status);
+/* A transition, or (is_repeat) a firing alert said again. */
+struct mill_drift_alert {
+    char id[33];          /* hex; the same for the same transition of the same evaluation, whoever computes it */
+    char fingerprint[17]; /* the same over the life of one alert */
+    enum mill_alert_status status;
+    bool is_repeat;
+    enum mill_severity severity, previous_severity;
+    int64_t since_us; /* end of the evaluation at which it began to fire */
+    const struct mill_drift_report *report;
+    const struct mill_drift_result *result; /* NULL: performance */
+};
+enum mill_trigger_reason {
+    MILL_TRIGGER_DRIFT,
+    MILL_TRIGGER_PERFORMANCE,
+    MILL_TRIGGER_DATA_QUALITY,
+    MILL_TRIGGER_SCHEDULE,
+    MILL_TRIGGER_MANUAL
+};
+const char *mill_trigger_reason_name(enum mill_trigger_reason reason);
+struct mill_retrain_trigger {
+    char id[33];
+    enum mill_trigger_reason reason;
+    int64_t train_from_us, train_to_us;     /* the data to train on */
+    const struct mill_drift_report *report; /* the evidence; NULL: schedule, manual */
+    const uint32_t *result_index;           /* results of the report that are the evidence */
+    uint32_t result_count;
+};
+
+struct mill_alert_options {
+    uint32_t fire_after;    /* evaluations in a row at a severity before an alert fires or escalates; 1 */
+    uint32_t resolve_after; /* evaluations in a row below before it resolves or de-escalates; 2 */
+    int64_t repeat_us;      /* a firing alert is said again; 0: never; default 1 d */
+};
+struct mill_trigger_options {
+    bool enabled;
+    uint32_t features_min;    /* N features major (or the score, or performance) ... */
+    uint32_t consecutive_min; /* ... in M evaluations in a row; 3 and 2 */
+    uint64_t samples_min;     /* rows of the window */
+    int64_t cooldown_us;      /* after a trigger; 7 d */
+    int64_t train_window_us;  /* length of the data window to train on, ending at the evaluation; 30 d */
+    int64_t schedule_us;      /* also every so often; 0: no */
+};
+
+/*
+ * A monitor: parts and progress of its contributors in, reports, alerts and triggers out. Pure: the same parts give the
+ * same output whatever their order and however often they come. One thread.
+ */
+struct mill_drift_monitor_spec {
+    const char *project, *name, *model, *model_version;
+    struct mill_profile_spec columns; /* what is monitored */
+    int64_t window_us, every_us;      /* every divides window; panes are `every` long */
+    struct mill_drift_rule rule;
+    struct mill_alert_options alerts;
+    struct mill_trigger_options trigger;
+    /* Where there is no profile, it is made of the stream: the rows of [from, to), or the first rows (of whole panes).
+     * Windows are judged from the end of the reference on. */
+    int64_t reference_from_us, reference_to_us; /* INT64_MIN: not by time */
+    uint64_t reference_rows;                    /* 0: not by count */
+    bool has_challenger;                        /* on trial: no triggers */
+};
+struct mill_drift_monitor_sink {
+    void *context;
+    void (*profile)(void *context, const struct mill_profile *profile); /* was built from the stream */
+    void (*report)(void *context, const struct mill_drift_report *report);
+    void (*alert)(void *context, const struct mill_drift_alert *alert);
+    void (*trigger)(void *context, const struct mill_retrain_trigger *trigger, const struct mill_drift_report *report);
+    /* The part is older than any window that is still to come: forget it. */
+    void (*expired)(void *context, uint32_t contributor, int64_t start_us, uint32_t part);
+};
+struct mill_drift_monitor;
+/* profile: borrowed, or NULL (from the stream). contributor_count: how many must make progress before a window is
+ * judged. */
+struct mill_drift_monitor *mill_drift_monitor_new(const struct mill_drift_monitor_spec *spec,
+                                                  const struct mill_profile *profile, uint32_t contributor_count);
+void mill_drift_monitor_free(struct mill_drift_monitor *monitor);
+/* Takes the place of an earlier part of the same numbers; bytes are copied. kind: MILL_PART_COUNTS of a counter, or
+ * MILL_PART_OUTCOMES of mill_outcomes_write. MILL_EDATA: not a part of this monitor's profile (counted, skipped). */
+enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_OUTCOMES };
+int mill_drift_monitor_part(struct mill_drift_monitor *monitor, enum mill_part_kind kind, uint32_t contributor,
+                            const struct mill_drift_part *part, struct mill_error *err) MILL_MUST_CHECK;
+/* All rows of this contributor before watermark_us have been handed over. Never goes back. */
+void mill_drift_monitor_progress(struct mill_drift_monitor *monitor, uint32_t contributor, int64_t watermark_us);
+/* Evaluates every window end that is due, in order. all: as if every contributor had made all progress up to the newest
+ * event (the end of a file). */
+void mill_drift_monitor_run(struct mill_drift_monitor *monitor, const struct mill_drift_monitor_sink *sink, bool all);
+/* `tidemill drift trigger`: by hand. */
+void mill_drift_monitor_trigger(struct mill_drift_monitor *monitor, const struct mill_drift_monitor_sink *sink);
+/* What was evaluated last, alert and trigger states, the stream-made profile's identity: without the parts. */
+void mill_drift_monitor_save(const struct mill_drift_monitor *monitor, struct mill_buffer *out);
+int mill_drift_monitor_load(struct mill_drift_monitor *monitor, struct mill_slice bytes,
+                            struct mill_error *err) MILL_MUST_CHECK;
+
+/* Records of the drift topics (schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc) as JSON, one object.
+ * now_us: wall time of writing, left out where it is INT64_MIN (offline). */
+void mill_drift_report_write_json(const struct mill_drift_report *report, const char *project, int64_t now_us,
+                                  struct mill_buffer *out);
+void mill_drift_alert_write_json(const struct mill_drift_alert *alert, const char *project, int64_t now_us,
+                                 struct mill_buffer *out);
+void mill_retrain_trigger_write_json(const struct mill_retrain_trigger *trigger,
+                                     const struct mill_drift_monitor_spec *spec, int64_t now_us,
+                                     struct mill_buffer *out);
+
+#endif
