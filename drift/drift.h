@@ -290,6 +290,13 @@ void mill_outcomes_evaluate(const struct mill_outcomes *outcomes, struct mill_pe
 enum mill_severity { MILL_SEVERITY_NONE, MILL_SEVERITY_MINOR, MILL_SEVERITY_MAJOR };
 const char *mill_severity_name(enum mill_severity severity); /* "none", "minor", "major" */
 
+/*
+ * Default: effect size (PSI, KS; total variation for categories) and significance (q) and data quality. Article: the
+ * drift code that this began with, to the letter: its density PSI or the p of KS; no q, no data quality, nulls left
+ * out; for categories, which it has not, share-based PSI and the p of chi-square. Calibrated: thresholds from what
+ * windows of the reference gave (whole windows only: segments, and profiles without enough of them, are judged by the
+ * default). docs/drift.md has the formulas.
+ */
 enum mill_rule_kind { MILL_RULE_DEFAULT, MILL_RULE_ARTICLE, MILL_RULE_CALIBRATED };
 struct mill_drift_rule {
     enum mill_rule_kind kind;
@@ -302,9 +309,15 @@ struct mill_drift_rule {
     double out_of_range_minor, out_of_range_major; /* increase of the share outside [min, max]; 0.01, 0.1 */
     uint64_t samples_min;                          /* rows of a window below which nothing is judged; 500; article 1 */
     double false_alarms_per_month;                 /* calibrated: expected, over all features; 1 */
+    double evaluations_per_month;                  /* calibrated: 30; a monitor sets it from every_us */
+    int64_t window_us;                             /* calibrated: must be the profile's; 0: any; a monitor sets it */
     struct mill_smoothing smoothing;
+    bool null_bin; /* rows without a value are a bin of PSI too; false: they have thresholds of their own */
+    /* Major where a rule is broken by at least labelled_min labels. With fewer, by what CBPE estimates from the scores
+     * (of at least samples_min rows): then minor. */
     double auc_min, auc_drop_max, log_loss_max, brier_max, accuracy_min, calibration_error_max; /* NaN: no such rule */
-    uint64_t labelled_min;                                                                      /* 200 */
+    double auc_reference;  /* what auc_drop_max is measured from; NaN: the first window with labelled_min labels */
+    uint64_t labelled_min; /* 200 */
 };
 /* Fills the defaults of a kind. */
 void mill_drift_rule_init(struct mill_drift_rule *rule, enum mill_rule_kind kind);
@@ -317,7 +330,9 @@ enum mill_drift_condition {
     MILL_CONDITION_REFERENCE_CONSTANT = 8, /* one value in the reference */
     MILL_CONDITION_INFINITE = 16,          /* infinities in the window */
     MILL_CONDITION_APPROXIMATE = 32,       /* KS is a lower bound: the profile has fewer break-points than values */
+    MILL_CONDITION_UNCALIBRATED = 64,      /* calibrated rule, but too few windows in the profile: default thresholds */
 };
+enum { MILL_CONDITION_COUNT = 7 };
 const char *mill_drift_condition_name(enum mill_drift_condition condition); /* "too_few_samples", ... */
 
 /* One feature in one segment over one window. NaN: not defined or not asked for. */
@@ -327,20 +342,24 @@ struct mill_drift_result {
     uint64_t row_count, null_count;
     unsigned conditions;
     struct mill_ks ks;
-    double ks_pvalue, ks_qvalue;
+    double ks_pvalue, ks_qvalue; /* categorical: q of chi2's p */
     double psi, psi_noise, psi_density;
     double wasserstein,
         wasserstein_error_max; /* divided by the reference's stddev; from gap mid-points, with its bound */
     double jensen_shannon, hellinger, total_variation;
     struct mill_chi2 chi2, g; /* categorical */
-    double null_share_reference, null_share_current, unseen_share, out_of_range_reference, out_of_range_current;
-    double mean, stddev, mean_shift; /* of the window; (mean - reference mean) / reference stddev */
+    double null_share_reference, null_share_current;
+    double unseen_share,
+        unseen_reference; /* unseen_reference: what the reference itself leads to expect (Good-Turing) */
+    double out_of_range_reference, out_of_range_current; /* reference: expected of as many new values, 2 / (n + 1) */
+    double mean, stddev, mean_shift;                     /* of the window; (mean - reference mean) / reference stddev */
     enum mill_severity severity;
     const char *reason; /* the condition of the rule that gave the severity: "psi", "ks", "null_share", ...; or NULL */
     double value, threshold; /* of the reason */
 };
 
 struct mill_drift_report {
+    char id[33]; /* hex; "" where it is not a monitor's */
     const char *monitor, *model, *model_version;
     const struct mill_profile *profile;
     int64_t start_us, end_us; /* window, end exclusive; the evaluation is named by its end */
@@ -350,10 +369,18 @@ struct mill_drift_report {
     bool has_performance;
     struct mill_performance performance;
     enum mill_severity performance_severity;
-    const char *performance_reason;
+    const char *performance_reason; /* "auc", "auc_drop", "estimated_auc", ...; or NULL */
+    double performance_value, performance_threshold;
     enum mill_severity severity; /* the worst */
 };
-/* Everything but p; p and q where the rule needs them (with_p: always). Memory from arena. */
+/* "origin=JFK", "origin=(other)", "" for all rows. */
+void mill_drift_segment_name(const struct mill_profile *profile, uint32_t segment, struct mill_buffer *out);
+/*
+ * Everything but p; p and q where the rule needs them (with_p: always, scipy's). Where the rule alone asks, the p of a
+ * KS whose exact form would take more than a few milliseconds is the asymptotic one, unless it is so near to a
+ * threshold that the choice could matter. Memory from arena. The caller fills id, monitor, model and times, and
+ * performance.
+ */
 void mill_drift_evaluate(const struct mill_drift_window *window, const struct mill_profile *profile,
                          const struct mill_drift_rule *rule, bool with_p, struct mill_arena *arena,
                          struct mill_drift_report *ret_report);
@@ -429,12 +456,15 @@ struct mill_drift_monitor_sink {
     /* The part is older than any window that is still to come: forget it. */
     void (*expired)(void *context, uint32_t contributor, int64_t start_us, uint32_t part);
 };
+/* The spec is copied, what it points to is borrowed. */
 struct mill_drift_monitor;
 /* profile: borrowed, or NULL (from the stream). contributor_count: how many must make progress before a window is
  * judged. */
 struct mill_drift_monitor *mill_drift_monitor_new(const struct mill_drift_monitor_spec *spec,
                                                   const struct mill_profile *profile, uint32_t contributor_count);
 void mill_drift_monitor_free(struct mill_drift_monitor *monitor);
+/* The next evaluations know that a challenger is on trial, or no longer. */
+void mill_drift_monitor_set_challenger(struct mill_drift_monitor *monitor, bool has_challenger);
 /* Takes the place of an earlier part of the same numbers; bytes are copied. kind: MILL_PART_COUNTS of a counter, or
  * MILL_PART_OUTCOMES of mill_outcomes_write. MILL_EDATA: not a part of this monitor's profile (counted, skipped). */
 enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_OUTCOMES };
@@ -452,6 +482,16 @@ void mill_drift_monitor_save(const struct mill_drift_monitor *monitor, struct mi
 int mill_drift_monitor_load(struct mill_drift_monitor *monitor, struct mill_slice bytes,
                             struct mill_error *err) MILL_MUST_CHECK;
 
+/* What it holds, for metrics. Times are INT64_MIN where not known. */
+struct mill_drift_monitor_status {
+    uint64_t part_count, part_bytes, skipped_parts, evaluations;
+    int64_t complete_us; /* all contributors have progressed so far */
+    int64_t next_end_us; /* the window end that is evaluated next */
+    bool has_profile;
+    uint32_t firing_count;
+};
+void mill_drift_monitor_status(const struct mill_drift_monitor *monitor, struct mill_drift_monitor_status *ret_status);
+
 /* Records of the drift topics (schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc) as JSON, one object.
  * now_us: wall time of writing, left out where it is INT64_MIN (offline). */
 void mill_drift_report_write_json(const struct mill_drift_report *report, const char *project, int64_t now_us,
@@ -461,5 +501,35 @@ void mill_drift_alert_write_json(const struct mill_drift_alert *alert, const cha
 void mill_retrain_trigger_write_json(const struct mill_retrain_trigger *trigger,
                                      const struct mill_drift_monitor_spec *spec, int64_t now_us,
                                      struct mill_buffer *out);
+
+/* ------------------------------------------------------------------------------------------------
+ * False alarms: how often a rule fires where nothing has drifted
+ * --------------------------------------------------------------------------------------------- */
+
+/* All rows of a file: one column per field of the spec, each with row_count values. */
+struct mill_drift_simulation_options {
+    const struct mill_profile_spec *spec;
+    const struct mill_column *columns;
+    const struct mill_column *segment; /* or NULL */
+    uint64_t row_count;
+    struct mill_drift_rule rule;
+    uint64_t window_rows; /* at most half the rows */
+    uint32_t evaluations; /* 1000 */
+    uint32_t splits;      /* how often the rows are dealt anew; 10 */
+    uint64_t seed;
+};
+struct mill_drift_simulation {
+    uint64_t evaluations;
+    uint64_t any, major;   /* evaluations in which any feature was minor or worse; major */
+    uint64_t result_count; /* features x segments judged, over all evaluations */
+    uint64_t results_minor, results_major;
+};
+/*
+ * Deals the rows at random (seeded: the same numbers everywhere) into a reference, of which a profile is built, and the
+ * rest, of which windows are drawn without replacement: reference and windows share no row. MILL_EUSAGE: fewer rows
+ * than twice window_rows.
+ */
+int mill_drift_simulate(const struct mill_drift_simulation_options *options, struct mill_drift_simulation *ret_result,
+                        struct mill_error *err) MILL_MUST_CHECK;
 
 #endif
