@@ -102,6 +102,13 @@ struct mill_binning {
     bool atoms;
 };
 
+/* "quantile:10", "uniform:20", "edges:0,10,100", each maybe with "+atoms" behind; edges live in the arena. And
+ * "add:0.5", "floor:1e-4", "none". MILL_ECONFIG with what was expected. */
+int mill_binning_parse(struct mill_slice text, struct mill_arena *arena, struct mill_binning *ret_binning,
+                       struct mill_error *err) MILL_MUST_CHECK;
+int mill_smoothing_parse(struct mill_slice text, struct mill_smoothing *ret_smoothing,
+                         struct mill_error *err) MILL_MUST_CHECK;
+
 enum { MILL_PROFILE_BREAKS_DEFAULT = 2000, MILL_PROFILE_BREAKS_MAX = 1 << 20, MILL_PROFILE_LEVELS_DEFAULT = 1000 };
 
 /*

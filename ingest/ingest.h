@@ -53,7 +53,7 @@ struct mill_source_spec {
     enum mill_framing framing;
     struct mill_schema schema;              /* the wanted columns, in the order of the batch */
     const enum mill_time_unit *time_unit;   /* per column */
-    uint32_t timestamp_column;              /* event time; MILL_TIMESTAMP */
+    uint32_t timestamp_column;              /* event time; MILL_TIMESTAMP. UINT32_MAX: none (files only) */
     struct mill_slice avro_schema;          /* reader schema, JSON text (format avro; else empty) */
     struct mill_slice const *known_schemas; /* further writer schemas for single-object framing */
     uint32_t known_schema_count;
@@ -164,6 +164,10 @@ uint32_t mill_null_watch_finish(struct mill_null_watch *watch, struct mill_null_
  * --------------------------------------------------------------------------------------------- */
 
 struct mill_file_source;
+/* Names of a CSV file's header row, each of type string, for callers that do not know the columns beforehand. Memory
+ * from arena. */
+int mill_file_csv_columns(const char *path, struct mill_arena *arena, struct mill_schema *ret_columns,
+                          struct mill_error *err) MILL_MUST_CHECK;
 int mill_file_source_open(const struct mill_source_spec *spec, const char *path, struct mill_file_source **ret_file,
                           struct mill_error *err) MILL_MUST_CHECK;
 void mill_file_source_close(struct mill_file_source *file);

@@ -136,6 +136,9 @@ void mill__row_erase(struct mill_batch *batch, uint32_t column_count, uint32_t r
 
 void mill__take_event_times(const struct mill_source_spec *spec, struct mill_batch *batch, struct mill_rejects *rejects)
 {
+    if (spec->timestamp_column == UINT32_MAX) {
+        return;
+    }
     const struct mill_column *time = &batch->columns[spec->timestamp_column];
 
     mill_assert(time->type == MILL_TIMESTAMP);

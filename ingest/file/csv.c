@@ -250,10 +250,10 @@ static int take_header(struct csv *csv, const char *path, struct mill__stream *s
     return map_columns(csv, path, arena, err);
 }
 
-static int read_header(struct csv *csv, const char *path, struct mill__stream *stream, struct mill_error *err)
+/* Texts of the fields live in the arena. */
+static int read_header(struct csv *csv, const char *path, struct mill__stream *stream, struct mill_arena *arena,
+                       struct mill_error *err)
 {
-    struct mill_arena arena;
-
     MILL_TRY(mill__stream_fill(stream, HEADER_MIN, err));
     struct mill_slice window = mill__stream_window(stream);
     size_t bom = window.n >= 3 && memcmp(window.p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
@@ -261,9 +261,26 @@ static int read_header(struct csv *csv, const char *path, struct mill__stream *s
     if (window.n == bom) {
         return mill_fail(err, MILL_EDATA, "'%s' is empty; expected a header row that names the columns", path);
     }
-    mill_arena_init(&arena, 0);
-    int rc = take_header(csv, path, stream, &arena, err);
-    mill_arena_clear(&arena);
+    return take_header(csv, path, stream, arena, err);
+}
+
+int mill__csv_names(const char *path, struct mill__stream *stream, struct mill_arena *arena,
+                    struct mill_schema *ret_names, struct mill_error *err)
+{
+    static const struct mill_source_spec no_columns = {0};
+    struct csv csv = {.spec = &no_columns};
+
+    int rc = read_header(&csv, path, stream, arena, err);
+    if (rc == 0) {
+        ret_names->field_count = csv.field_count;
+        ret_names->fields = mill_arena_zarray(arena, struct mill_field, csv.field_count);
+        for (uint32_t i = 0; i < csv.field_count; i++) {
+            struct mill_slice name = field_text(&csv.fields[i], arena);
+            ret_names->fields[i] =
+                (struct mill_field){.name = mill_arena_strndup(arena, name.p, name.n), .type = MILL_STRING};
+        }
+    }
+    free(csv.fields);
     return rc;
 }
 
@@ -280,11 +297,14 @@ int mill__csv_open(const struct mill_source_spec *spec, const char *path, struct
                    void **ret_reader, struct mill_error *err)
 {
     struct csv *csv = mill_calloc(1, sizeof(*csv));
+    struct mill_arena arena;
 
     csv->spec = spec;
     csv->row_max = mill__file_row_max(spec);
     csv->source = mill_calloc(spec->schema.field_count, sizeof(*csv->source));
-    int rc = read_header(csv, path, stream, err);
+    mill_arena_init(&arena, 0);
+    int rc = read_header(csv, path, stream, &arena, err);
+    mill_arena_clear(&arena);
     if (rc < 0) {
         close_csv(csv);
         return rc;

@@ -41,6 +41,9 @@ size_t mill__file_row_max(const struct mill_source_spec *spec);
 int mill__csv_open(const struct mill_source_spec *spec, const char *path, struct mill__stream *stream,
                    void **ret_reader, struct mill_error *err) MILL_MUST_CHECK;
 extern const struct mill__file_reader mill__csv_reader;
+/* The names of the header row, as fields of type string. */
+int mill__csv_names(const char *path, struct mill__stream *stream, struct mill_arena *arena,
+                    struct mill_schema *ret_names, struct mill_error *err) MILL_MUST_CHECK;
 
 int mill__jsonl_open(const struct mill_source_spec *spec, void **ret_reader) MILL_MUST_CHECK;
 extern const struct mill__file_reader mill__jsonl_reader;

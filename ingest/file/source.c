@@ -96,6 +96,23 @@ int mill_file_source_open(const struct mill_source_spec *spec, const char *path,
     return 0;
 }
 
+int mill_file_csv_columns(const char *path, struct mill_arena *arena, struct mill_schema *ret_columns,
+                          struct mill_error *err)
+{
+    enum file_kind kind = FILE_CSV;
+    bool is_zstd = false;
+    struct mill__stream *stream;
+
+    MILL_TRY(find_kind(path, &kind, &is_zstd, err));
+    if (kind != FILE_CSV) {
+        return mill_fail(err, MILL_EUSAGE, "'%s' is no CSV file", path);
+    }
+    MILL_TRY(mill__stream_open(path, is_zstd, &stream, err));
+    int rc = mill__csv_names(path, stream, arena, ret_columns, err);
+    mill__stream_close(stream);
+    return rc;
+}
+
 void mill_file_source_close(struct mill_file_source *file)
 {
     if (file == NULL) {
