@@ -454,6 +454,8 @@ struct mill_drift_monitor_spec {
     uint64_t reference_rows;                    /* 0: not by count */
     bool has_challenger;                        /* on trial: no triggers */
 };
+/* Parts of a counter, and of mill_outcomes_write: numbered apart. */
+enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_OUTCOMES };
 struct mill_drift_monitor_sink {
     void *context;
     void (*profile)(void *context, const struct mill_profile *profile); /* was built from the stream */
@@ -461,7 +463,7 @@ struct mill_drift_monitor_sink {
     void (*alert)(void *context, const struct mill_drift_alert *alert);
     void (*trigger)(void *context, const struct mill_retrain_trigger *trigger, const struct mill_drift_report *report);
     /* The part is older than any window that is still to come: forget it. */
-    void (*expired)(void *context, uint32_t contributor, int64_t start_us, uint32_t part);
+    void (*expired)(void *context, enum mill_part_kind kind, uint32_t contributor, int64_t start_us, uint32_t part);
 };
 /* The spec is copied, what it points to is borrowed. */
 struct mill_drift_monitor;
@@ -474,7 +476,6 @@ void mill_drift_monitor_free(struct mill_drift_monitor *monitor);
 void mill_drift_monitor_set_challenger(struct mill_drift_monitor *monitor, bool has_challenger);
 /* Takes the place of an earlier part of the same numbers; bytes are copied. kind: MILL_PART_COUNTS of a counter, or
  * MILL_PART_OUTCOMES of mill_outcomes_write. MILL_EDATA: not a part of this monitor's profile (counted, skipped). */
-enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_OUTCOMES };
 int mill_drift_monitor_part(struct mill_drift_monitor *monitor, enum mill_part_kind kind, uint32_t contributor,
                             const struct mill_drift_part *part, struct mill_error *err) MILL_MUST_CHECK;
 /* All rows of this contributor before watermark_us have been handed over. Never goes back. */
@@ -482,7 +483,7 @@ void mill_drift_monitor_progress(struct mill_drift_monitor *monitor, uint32_t co
 /* Evaluates every window end that is due, in order. all: as if every contributor had made all progress up to the newest
  * event (the end of a file). */
 void mill_drift_monitor_run(struct mill_drift_monitor *monitor, const struct mill_drift_monitor_sink *sink, bool all);
-/* `tidemill drift trigger`: by hand. */
+/* `tidemill drift trigger`: by hand, whatever cool-down and challenger say. Nothing where there were no parts yet. */
 void mill_drift_monitor_trigger(struct mill_drift_monitor *monitor, const struct mill_drift_monitor_sink *sink);
 /* What was evaluated last, alert and trigger states, the stream-made profile's identity: without the parts. */
 void mill_drift_monitor_save(const struct mill_drift_monitor *monitor, struct mill_buffer *out);
