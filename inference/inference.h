@@ -105,6 +105,23 @@ uint32_t mill_model_path(const struct mill_model *model, const double *row, size
 int mill_model_emit_c(const struct mill_model *model, const char *name, struct mill_buffer *source,
                       struct mill_buffer *header, struct mill_error *err) MILL_MUST_CHECK;
 
+/*
+ * Replacing a model while threads score with it. A slot holds the one in use. Each thread that scores joins once and
+ * brackets every batch with begin and end, which neither wait nor lock. swap() puts the next model in place and returns
+ * the one before when no batch uses it any more: the caller's, to free at once. It may be called from any thread that
+ * is not between begin and end itself; next must be another model than the one in the slot.
+ */
+struct mill_model_slot;
+struct mill_model_reader;
+struct mill_model_slot *mill_model_slot_new(struct mill_model *first);
+/* After all readers have left. Returns the model in it, which is the caller's again. */
+struct mill_model *mill_model_slot_free(struct mill_model_slot *slot);
+struct mill_model *mill_model_slot_swap(struct mill_model_slot *slot, struct mill_model *next);
+struct mill_model_reader *mill_model_slot_join(struct mill_model_slot *slot);
+void mill_model_slot_leave(struct mill_model_reader *reader);
+const struct mill_model *mill_model_begin(struct mill_model_reader *reader);
+void mill_model_end(struct mill_model_reader *reader);
+
 /* How a feature service feeds a model: position in the service -> feature of the model, by name. Where the model has no
  * names, by position (counts must be equal). A mismatch is an error that lists both sides. */
 struct mill_model_input {

@@ -70,13 +70,13 @@ static void sort_ascending(double *row, uint32_t n)
 
 static float softplus(float x)
 {
-    return x > 20.0f ? x : log1pf(expf(x));
+    return fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)));
 }
 
 static void expectiles(double *row, uint32_t n)
 {
     for (uint32_t k = 1; k < n; k++) {
-        row[k] = (double)((float)row[k - 1] + 1e-6f + softplus((float)row[k]));
+        row[k] = (double)((float)row[k - 1] + (1e-6f + softplus((float)row[k])));
     }
 }
 

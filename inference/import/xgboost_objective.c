@@ -55,7 +55,8 @@ static int logit(struct mill__xgb *x, float b, double *ret_margin)
 static float expectile_margin(float below, float b)
 {
     float step = b - below - 1e-6f;
-    return step > 20.0f ? step : logf(expm1f(step > 1e-6f ? step : 1e-6f));
+    step = step > 1e-6f ? step : 1e-6f;
+    return step + logf(-expm1f(-step));
 }
 
 static int base_margin(struct mill__xgb *x, const struct objective *objective, uint32_t k, double *ret_margin)
