@@ -122,7 +122,7 @@ static void run(enum mill_online_layout layout, const char *name, const char *ad
     struct mill_batch batch;
     mill_batch_init(&batch, &schema, BATCH, &arena);
     fill_batch(&batch);
-    if (mill_online_open(&options, &view, 1, &online, &err) < 0 || mill_online_claim(online, 0, &err) < 0) {
+    if (mill_online_open(&options, &view, 1, &online, &err) < 0 || mill_online_claim(online, 0, false, &err) < 0) {
         give_up(&err);
     }
     put_rows(online, &batch, 0, WARM_UP_ROWS);

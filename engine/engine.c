@@ -87,7 +87,8 @@ static int number_views(struct mill_engine *engine, struct mill_error *err)
 
     engine->view_ids = mill_calloc(project->view_count, sizeof(*engine->view_ids));
     if (engine->kv != NULL) {
-        rc = mill_kv_scan(engine->kv, MILL_KV_META, mill_slice_of("view/"), see_id, &search, err);
+        rc = mill_kv_scan(engine->kv, MILL_KV_META, mill_slice_of("view/"), (struct mill_slice){0}, see_id, &search,
+                          err);
     }
     for (uint32_t v = 0; v < project->view_count && rc >= 0; v++) {
         mill_buffer_reset(&key);

@@ -80,4 +80,10 @@ void mill__shard_register_metrics(struct mill__shard *shard)
         mill_metrics_gauge(m, "state_dropped_events", "Window events beyond max_events so far.", MILL_GAUGE_SUM, NULL);
     s->online_pending_bytes = mill_metrics_gauge(m, "online_store_pending_bytes",
                                                  "Rows that Redis has not acknowledged.", MILL_GAUGE_SUM, NULL);
+    s->restored_rows = mill_metrics_counter(m, "online_store_restored_rows_total",
+                                            "Rows put again because Redis had lost them.", NULL);
+    s->rebuilding = mill_metrics_gauge(m, "online_store_rebuilding_partitions",
+                                       "Partitions whose rows are being put again.", MILL_GAUGE_SUM, NULL);
+    s->fenced = mill_metrics_gauge(m, "online_store_fenced_partitions",
+                                   "Partitions that another engine has taken in Redis.", MILL_GAUGE_SUM, NULL);
 }

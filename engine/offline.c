@@ -77,14 +77,12 @@ static void end_line(struct offline *o, struct out_file *out)
     }
 }
 
-static void on_row(void *context, struct mill__pass *pass, const struct mill__plan_use *use, struct mill_slice key,
-                   uint32_t row, bool newest)
+static void on_row(void *context, struct mill__pass *pass, uint32_t use, uint32_t row, bool newest)
 {
     struct offline *o = context;
 
-    (void)key;
     (void)newest;
-    mill__encode_row(o->encoder, use, pass->flow->source, &pass->batch, row, &o->rows.buffer);
+    mill__encode_row(o->encoder, pass->uses[use], pass->flow->source, &pass->batch, row, &o->rows.buffer);
     end_line(o, &o->rows);
     o->summary.rows++;
 }

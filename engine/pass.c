@@ -126,9 +126,8 @@ static void emit_rows(struct mill__pass *pass, const struct mill__sink *sink, ui
             if (!mill_bit_get(pass->batch.live, row)) {
                 continue;
             }
-            struct mill_slice key = mill_view_rows_key(pass->rows[u], row);
-            if (key.n > 0) {
-                sink->row(sink->context, pass, pass->uses[u], key, row, mill_bit_get(pass->newest[u], row));
+            if (mill_view_rows_key(pass->rows[u], row).n > 0) {
+                sink->row(sink->context, pass, u, row, mill_bit_get(pass->newest[u], row));
             }
         }
     }

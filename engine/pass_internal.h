@@ -21,9 +21,9 @@ struct mill__pass;
 /* Where results go. Each call is for one live row of pass->batch. */
 struct mill__sink {
     void *context;
-    /* A view's row. newest: the last word on its entity so far (what the online store wants). */
-    void (*row)(void *context, struct mill__pass *pass, const struct mill__plan_use *use, struct mill_slice key,
-                uint32_t row, bool newest);
+    /* A view's row: use is an index of pass->uses and pass->rows. newest: the last word on its entity so far (what the
+     * online store wants). */
+    void (*row)(void *context, struct mill__pass *pass, uint32_t use, uint32_t row, bool newest);
     void (*score)(void *context, struct mill__pass *pass, const struct mill__plan_model *model, uint32_t row,
                   const double *values);
     /* The event goes on to a later stage of its flow. */

@@ -149,48 +149,6 @@ static bool is_leader(const struct mill__shard *shard, const struct mill__input 
     return true;
 }
 
-static int claim(struct mill__shard *shard, struct mill__task *task, struct mill_error *err)
-{
-    if (!task->claimed) {
-        int rc = mill_online_claim(shard->online, task->number, err);
-        mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
-        MILL_TRY(rc);
-        task->claimed = true;
-    }
-    return MILL_OK;
-}
-
-/*
- * Another process has claimed a partition. Mostly this one has lost it in the group and hears of that at its next poll;
- * where it keeps it, two engines run on one project, which readiness says until the partition goes.
- */
-static void note_fenced(struct mill__shard *shard)
-{
-    int32_t partition;
-
-    while (mill_online_fenced(shard->online, &partition)) {
-        mill_log(MILL_LOG_ERROR, "redis",
-                 "another engine has taken partition %d of the online store; this one writes no more rows of it",
-                 partition);
-        mill__shard_set_trouble(shard, MILL__TROUBLE_FENCED, true);
-    }
-}
-
-static int sync_online(struct mill__shard *shard, struct mill_error *err)
-{
-    if (shard->online == NULL) {
-        return MILL_OK;
-    }
-    int rc = mill_online_sync(shard->online, false, err);
-    if (rc == MILL_EUNAVAIL) {
-        mill_log(MILL_LOG_WARNING, "redis", "waiting for the online store: %s", err->msg);
-    }
-    note_fenced(shard);
-    mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
-    mill_gauge_set(shard->metrics.online_pending_bytes, (double)mill_online_pending_bytes(shard->online));
-    return rc == MILL_EUNAVAIL || rc == MILL_EDATA ? MILL_OK : rc;
-}
-
 /* A table's memory is full of changed entities: they can go once they have been written, which the second flush makes
  * sure of. */
 static int make_room(struct mill__shard *shard, struct mill_error *err)
@@ -211,10 +169,10 @@ static int run_inputs(struct mill__shard *shard, struct mill_error *err)
             continue;
         }
         if (is_held_back(shard)) {
-            MILL_TRY(sync_online(shard, err));
+            MILL_TRY(mill__shard_sync_online(shard, err));
             continue;
         }
-        int rc = claim(shard, input->task, err);
+        int rc = mill__shard_claim(shard, input->task, err);
         if (rc == MILL_OK) {
             int64_t begin_ns = mill_clock_mono_ns();
             uint64_t moved = atomic_load_explicit(&shard->moved, memory_order_relaxed);
@@ -230,7 +188,7 @@ static int run_inputs(struct mill__shard *shard, struct mill_error *err)
             return rc;
         }
         /* After each batch, so that Redis works on its rows while the next one is folded. */
-        MILL_TRY(sync_online(shard, err));
+        MILL_TRY(mill__shard_sync_online(shard, err));
     }
     return shard->rc;
 }
@@ -294,6 +252,7 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
         uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);
         MILL_TRY(run_inputs(shard, err));
         MILL_TRY(mill_producer_poll(shard->producer, 0, err));
+        MILL_TRY(mill__shard_rebuild(shard, err));
         MILL_TRY(flush_if_due(shard, err));
         note_end(shard);
         bool moved = atomic_load_explicit(&shard->moved, memory_order_relaxed) != before;

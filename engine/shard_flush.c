@@ -11,16 +11,23 @@
 
 enum { ACK_TIMEOUT_MS = 5000 };
 
+/* Rows of a fenced task were dropped, so what they came from must be folded again after a crash. Of a spoilt task some
+ * inputs are gone whose events are in its state, but their offsets could not be written. */
+static bool is_writable(const struct mill__task *task)
+{
+    return !task->is_fenced && !task->is_spoilt;
+}
+
 static void fill_batch(struct mill__shard *shard)
 {
     mill_kv_batch_reset(shard->batch);
     for (struct mill__task *task = shard->tasks; task != NULL; task = task->next) {
-        for (uint32_t v = 0; v < shard->plan->project->view_count; v++) {
+        for (uint32_t v = 0; is_writable(task) && v < shard->plan->project->view_count; v++) {
             mill_view_table_flush(task->tables[v], shard->batch);
         }
     }
     for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
-        if (input->applied.applied_offset >= 0) {
+        if (input->applied.applied_offset >= 0 && is_writable(input->task)) {
             mill__meta_write(shard->batch, input->stage->topic, input->number, &input->applied, &shard->scratch);
         }
     }
@@ -82,14 +89,9 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
 
     MILL_TRY(check_no_half_row(shard, err));
     if (!shard->batch_is_pending) {
+        mill__shard_check_online(shard);
         MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));
-        if (shard->online != NULL) {
-            int rc = mill_online_sync(shard->online, true, err);
-            mill__shard_set_trouble(shard, MILL__TROUBLE_REDIS, rc == MILL_EUNAVAIL);
-            if (rc < 0 && rc != MILL_EDATA) { /* fenced: those rows are another engine's now */
-                return rc;
-            }
-        }
+        MILL_TRY(mill__shard_settle_online(shard, err));
         if (shard->engine->kv != NULL) {
             fill_batch(shard);
         }
@@ -98,11 +100,12 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
         MILL_TRY(write_batch(shard, err));
     }
     for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
-        if (input->applied.applied_offset >= 0) {
+        if (input->applied.applied_offset >= 0 && is_writable(input->task)) {
             mill_consumer_commit(shard->consumer, input->partition, input->applied.applied_offset + 1);
         }
     }
     sum_table_stats(shard);
+    shard->flush_count++;
     shard->flushed_ns = mill_clock_mono_ns();
     mill_histogram_observe(shard->metrics.flush_seconds, (double)(shard->flushed_ns - begin_ns) / 1e9);
     return MILL_OK;

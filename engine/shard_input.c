@@ -25,8 +25,10 @@ static void free_task(struct mill__shard *shard, struct mill__task *task)
     for (uint32_t v = 0; v < shard->plan->project->view_count; v++) {
         mill_view_table_close(task->tables[v]);
     }
+    mill__rebuild_clear(&task->rebuild);
     free(task->tables);
     free(task);
+    mill__shard_note_fences(shard);
 }
 
 static int new_task(struct mill__shard *shard, int32_t number, struct mill__task **ret_task, struct mill_error *err)
@@ -35,7 +37,6 @@ static int new_task(struct mill__shard *shard, int32_t number, struct mill__task
     struct mill__task *task = mill_calloc(1, sizeof(*task));
 
     task->number = number;
-    task->claimed = shard->online == NULL;
     task->tables = mill_calloc(project->view_count, sizeof(struct mill_view_table *));
     task->next = shard->tasks;
     shard->tasks = task;
@@ -45,6 +46,7 @@ static int new_task(struct mill__shard *shard, int32_t number, struct mill__task
             .view_id = shard->engine->view_ids[v],
             .entities_max = project->engine.entities_max,
             .kv = shard->engine->kv,
+            .keeps_rows = shard->online != NULL && project->views[v].online,
         };
         int rc = mill_view_table_open(shard->plan->views[v], &options, &task->tables[v], err);
         if (rc < 0) {
@@ -219,28 +221,49 @@ static void give_back_records(struct mill__input *input)
     input->is_loaded = false;
 }
 
+/* The last words of an input that leaves in order. False where its events could not be written. */
+static bool write_last(struct mill__input *input)
+{
+    struct mill__shard *shard = input->shard;
+    struct mill_error err;
+
+    if (input->is_loaded) {
+        mill__input_emit(input);
+    }
+    int rc = mill__shard_flush(shard, &err);
+    if (rc < 0) {
+        mill_log(MILL_LOG_WARNING, "engine",
+                 "shard %u gives up topic '%s' partition %d with unwritten state (%s); its next owner "
+                 "folds the tail again",
+                 shard->index, input->stage->topic, input->number, err.msg);
+    }
+    return rc == MILL_OK;
+}
+
+/* A batch that the disk still refuses belongs to tables that are gone. Written later, it would meet those of a new
+ * assignment, which have begun with what was on the disk before. */
+static void drop_pending_batch(struct mill__shard *shard)
+{
+    if (shard->inputs == NULL) {
+        mill_kv_batch_reset(shard->batch);
+        shard->batch_is_pending = false;
+    }
+}
+
 void mill__shard_revoked(void *context, struct mill_partition *partition, void *user, bool lost)
 {
     struct mill__shard *shard = context;
     struct mill__input *input = user;
-    struct mill_error err;
 
     mill_assert(input->partition == partition);
-    if (!lost && !atomic_load_explicit(&shard->engine->leave, memory_order_relaxed) && shard->rc == MILL_OK) {
-        if (input->is_loaded) {
-            mill__input_emit(input);
-        }
-        int rc = mill__shard_flush(shard, &err);
-        if (rc < 0) {
-            mill_log(MILL_LOG_WARNING, "engine",
-                     "shard %u gives up topic '%s' partition %d with unwritten state (%s); its next owner "
-                     "folds the tail again",
-                     shard->index, input->stage->topic, input->number, err.msg);
-        }
+    bool may_write =
+        !lost && !atomic_load_explicit(&shard->engine->leave, memory_order_relaxed) && shard->rc == MILL_OK;
+    if (!may_write || !write_last(input)) {
+        input->task->is_spoilt = true;
     }
     give_back_records(input);
     free_input(input);
-    mill__shard_set_trouble(shard, MILL__TROUBLE_FENCED, false);
+    drop_pending_batch(shard);
 }
 
 /*

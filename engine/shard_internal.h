@@ -3,6 +3,9 @@
  * A shard: one thread with its own consumer, producer, Redis connection and entity state. Shards share the plan, the
  * RocksDB handle and counters, nothing else.
  *
+ *   shard.c         the loop            shard_input.c   assignment, batches    shard_output.c   where results go
+ *   shard_flush.c   write-back          shard_online.c  fences of Redis        shard_rebuild.c  rows that it has lost
+ *
  *   engine > shard > task   partition number n: the state of all views there
  *                  > input  (topic, n): one pass over its current batch; inputs of one merge group and number are
  *                           merged by event time
@@ -23,11 +26,27 @@
 
 struct mill__shard;
 
+/* Putting the rows of a task again, which the online store has lost. */
+struct mill__rebuild {
+    bool is_wanted;
+    uint64_t flush; /* begins once so many flushes have brought what was folded before to the key-value store */
+    uint32_t view;  /* of the project */
+    struct mill_row_walk walk;
+    uint64_t row_count, skipped_count;
+    int64_t begin_ns, told_ns;
+};
+
 struct mill__task {
     struct mill__task *next;
     int32_t number;
     uint32_t input_count;
-    bool claimed; /* holds the fencing token of the online store */
+    /* The fencing token of the online store. Fenced: another engine took it; nothing is folded until it is ours again,
+     * and what is in memory is not written. */
+    bool is_claimed, is_fenced;
+    bool is_spoilt;       /* an input has left without its events being written: its state must not be, either */
+    uint32_t fence_count; /* in a row */
+    int64_t claimed_ns, fenced_ns;
+    struct mill__rebuild rebuild;
     struct mill_view_table **tables;
 };
 
@@ -63,7 +82,7 @@ struct mill__shard_metrics {
     struct mill_metric *late_dropped, *late_applied, *duplicates, *null_warnings, *undeliverable;
     struct mill_metric *batch_seconds, *latency_seconds, *flush_seconds;
     struct mill_metric *entities, *state_bytes, *evicted, *cold_reads, *events_dropped;
-    struct mill_metric *online_pending_bytes;
+    struct mill_metric *online_pending_bytes, *restored_rows, *rebuilding, *fenced;
 };
 
 enum mill__trouble {
@@ -96,6 +115,7 @@ struct mill__shard {
     struct mill_kv_batch *batch;
     bool batch_is_pending; /* serialised, but the disk refused it */
     int64_t flushed_ns, disk_retry_ns;
+    uint64_t flush_count;
 
     struct mill_buffer text, key, scratch;
     struct mill__shard_metrics metrics;
@@ -129,6 +149,25 @@ int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err) 
 void mill__shard_close_outputs(struct mill__shard *shard);
 extern const struct mill__sink mill__shard_sink; /* context: the input */
 void mill__shard_send_dead_letters(struct mill__input *input);
+
+/* shard_online.c */
+/* Takes the fencing token of the task where it does not have it. Retriable: not now, nothing of the task may be folded.
+ */
+int mill__shard_claim(struct mill__shard *shard, struct mill__task *task, struct mill_error *err) MILL_MUST_CHECK;
+/* Moves what is queued, without waiting, and looks at what the store has said. */
+int mill__shard_sync_online(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
+/* Waits until the store has acknowledged everything. Retriable: not yet. */
+int mill__shard_settle_online(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
+/* Asks the store about partitions that nothing was written for lately. */
+void mill__shard_check_online(struct mill__shard *shard);
+void mill__shard_note_fences(struct mill__shard *shard);
+
+/* shard_rebuild.c */
+/* The rows of the task are put again from the beginning, in steps. */
+void mill__rebuild_begin(struct mill__shard *shard, struct mill__task *task);
+/* A step for all tasks, as far as the window to the online store allows. */
+int mill__shard_rebuild(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
+void mill__rebuild_clear(struct mill__rebuild *rebuild);
 
 /* shard_flush.c */
 /* Everything out and acknowledged, then state and applied offsets into RocksDB. MILL_ERETRY/MILL_EUNAVAIL: not now,

@@ -96,17 +96,28 @@ static struct mill_slice key_text(struct mill__shard *shard, const struct mill_b
     return mill_buffer_slice(&shard->key);
 }
 
-static void on_row(void *context, struct mill__pass *pass, const struct mill__plan_use *use, struct mill_slice key,
-                   uint32_t row, bool newest)
+/* To Redis, and beside the entity's state, from where Redis gets it again when it has lost it. */
+static void serve_row(struct mill__input *input, const struct mill__pass *pass, uint32_t u, uint32_t row)
+{
+    struct mill__shard *shard = input->shard;
+    const struct mill__plan_use *use = pass->uses[u];
+    struct mill_slice served =
+        mill_online_put(shard->online, shard->engine->online_index[use->view], input->number,
+                        mill_view_rows_key(pass->rows[u], row), &pass->batch, row, use->use.first_column);
+
+    mill_view_table_keep_row(pass->tables[use->view], pass->rows[u], row, served);
+}
+
+static void on_row(void *context, struct mill__pass *pass, uint32_t u, uint32_t row, bool newest)
 {
     struct mill__input *input = context;
     struct mill__shard *shard = input->shard;
+    const struct mill__plan_use *use = pass->uses[u];
     const struct mill_view_config *config = &shard->plan->project->views[use->view];
 
     mill_counter_add(shard->metrics.rows[use->view], 1);
     if (newest && shard->online != NULL && config->online) {
-        mill_online_put(shard->online, shard->engine->online_index[use->view], input->number, key, &pass->batch, row,
-                        use->use.first_column);
+        serve_row(input, pass, u, row);
     }
     if (config->topic != NULL) {
         mill_buffer_reset(&shard->text);

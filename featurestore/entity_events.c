@@ -76,6 +76,7 @@ void mill__entity_clear(struct mill_view_table *table, struct mill__entity *e)
         mill__ring_clear(panes, &table->pool);
     }
     mill__ring_clear(&e->events, &table->pool);
+    mill__entity_keep_row(table, e, (struct mill_slice){0});
     if (e->key_length > MILL__KEY_INLINE) {
         mill__pool_give(&table->pool, e->key.block, e->key_length);
     }

@@ -183,6 +183,7 @@ struct mill_view_table_options {
                             * flush only (the caller writes the first one's batch before that): until then a table may
                             * hold twice as many, and more is MILL_ERESOURCE, as is one too many without kv */
     struct mill_kv *kv;    /* NULL: memory only */
+    bool keeps_rows;       /* mill_view_table_keep_row is used */
 };
 int mill_view_table_open(const struct mill_view *view, const struct mill_view_table_options *options,
                          struct mill_view_table **ret_table, struct mill_error *err) MILL_MUST_CHECK;
@@ -209,6 +210,24 @@ int mill_view_lookup(struct mill_view_table *table, struct mill_view_rows *rows,
                      struct mill_error *err) MILL_MUST_CHECK;
 /* Derivations for rows from <= i < to. */
 void mill_view_finish(struct mill_view_rows *rows, uint32_t from, uint32_t to);
+
+/* Keeps the bytes of the row that is served for the entity of this folded row, in the place of an older one; they are
+ * part of the entity's state from then on. To be called before the next flush. A row cannot be computed again later:
+ * windows have moved on, strings and the event's other fields are not kept. */
+void mill_view_table_keep_row(struct mill_view_table *table, const struct mill_view_rows *rows, uint32_t row,
+                              struct mill_slice bytes);
+/* A walk over the kept rows of all entities, in steps; a zeroed struct is at the beginning. */
+struct mill_row_walk {
+    struct mill_buffer after; /* the last key of the store */
+    uint32_t slot;            /* the next in memory, where there is no store */
+    bool is_done;
+};
+/* Goes on until `each` returns false (the row it got is done) or all are done. With kv it sees what the batches of
+ * flushes have brought there, so a caller who wants all rows flushes and writes first; entities that change meanwhile
+ * may show with either row. Key and row are good during the call. */
+int mill_view_table_walk_rows(struct mill_view_table *table, struct mill_row_walk *walk,
+                              bool (*each)(void *context, struct mill_slice key, struct mill_slice row), void *context,
+                              struct mill_error *err) MILL_MUST_CHECK;
 
 /* Appends all dirty entities to the write batch and marks them clean. The caller writes the batch (with the applied
  * offset) before any later flush. Returns how many. */
@@ -237,8 +256,9 @@ void mill_kv_close(struct mill_kv *kv);
 /* Replaces *out by the value; 1 found, 0 not. Any thread. */
 int mill_kv_get(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice key, struct mill_buffer *out,
                 struct mill_error *err) MILL_MUST_CHECK;
-/* Calls each() for all keys that begin with prefix, in order, until it returns false. */
-int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix,
+/* Calls each() for all keys that begin with prefix and are greater than `after` (n = 0: all), in order, until it
+ * returns false. */
+int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix, struct mill_slice after,
                  bool (*each)(void *context, struct mill_slice key, struct mill_slice value), void *context,
                  struct mill_error *err) MILL_MUST_CHECK;
 /* A write batch: one thread fills it, one (maybe another) writes it. Atomic over families. */
@@ -287,12 +307,25 @@ int mill_online_open(const struct mill_online_options *options, const struct mil
 void mill_online_close(struct mill_online *online);
 /* Takes the fencing token of a partition (of state key space `partition`): writes of an earlier owner are refused from
  * now on. Connects, and waits until everything queued before is acknowledged. Rows at or below the offset that an
- * earlier owner wrote are compared on the server (newest event time, then offset wins). */
-int mill_online_claim(struct mill_online *online, int32_t partition, struct mill_error *err) MILL_MUST_CHECK;
+ * earlier owner wrote are compared on the server (newest event time, then offset wins). rows_missing: the caller knows
+ * that rows of its state are not there; the partition is lost (see below) then. */
+int mill_online_claim(struct mill_online *online, int32_t partition, bool rows_missing,
+                      struct mill_error *err) MILL_MUST_CHECK;
 /* Queues the row (columns first_column... of batch) of an entity; bytes are copied. newest rows of an entity only. The
- * partition must have been claimed; rows of a partition that was fenced since are dropped. */
-void mill_online_put(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
-                     const struct mill_batch *batch, uint32_t row, uint32_t first_column);
+ * partition must have been claimed; rows of a partition that was fenced since are dropped. Returns the row as packed
+ * bytes (in either layout), for mill_online_restore; good until the next call. */
+struct mill_slice mill_online_put(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
+                                  const struct mill_batch *batch, uint32_t row, uint32_t first_column);
+/* Queues a row that mill_online_put has returned, maybe in another process; on the server it only replaces older ones.
+ * newest_us: the newest event time that is known of the view's source; a row that the view's ttl ends before it is
+ * passed over. 1 queued, 0 passed over. MILL_EDATA: damaged, or of other features. */
+int mill_online_restore(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
+                        struct mill_slice row, int64_t newest_us, struct mill_error *err) MILL_MUST_CHECK;
+/* All rows of the partition's state have been put again: it is not lost any more once that is acknowledged. */
+void mill_online_restored(struct mill_online *online, int32_t partition);
+/* Queues a call without rows if there was none since the last check, so that sync finds out about a partition that
+ * nothing is written for. */
+void mill_online_check(struct mill_online *online, int32_t partition);
 /* Sends what is queued and reads what has been answered without waiting (wait false), or until all is acknowledged.
  * MILL_EUNAVAIL: the connection failed; everything unacknowledged is kept and sent again by the next call (reconnects
  * with backoff inside; a waiting call gives up when nothing has moved for timeout_ms, or between two attempts once
@@ -304,7 +337,8 @@ uint64_t mill_online_pending_bytes(const struct mill_online *online);
 bool mill_online_fenced(struct mill_online *online, int32_t *ret_partition);
 /* True, once each, for a partition whose rows Redis does not have: it knew nothing of the partition at the claim (as at
  * the very first start), or has forgotten calls that it had acknowledged (a restart without or with an older file,
- * FLUSHALL, a replica that was behind). The caller puts the rows of its state again. */
+ * FLUSHALL, a replica that was behind). The caller puts the rows of its state again and says when it is done; Redis
+ * remembers that it is lost until then, for the next owner. */
 bool mill_online_lost(struct mill_online *online, int32_t *ret_partition);
 
 /* Reads one entity's row: 1 and *ret_row (memory from arena), 0 where there is none or Redis has expired it. What is

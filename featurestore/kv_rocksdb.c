@@ -304,17 +304,31 @@ int mill_kv_get(struct mill_kv *kv, enum mill_kv_family family, struct mill_slic
     return rc;
 }
 
-int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix,
+static bool is_at(const rocksdb_iterator_t *it, struct mill_slice wanted)
+{
+    struct mill_slice key = {0};
+    if (!rocksdb_iter_valid(it)) {
+        return false;
+    }
+    key.p = rocksdb_iter_key(it, &key.n);
+    return mill_slice_equal(key, wanted);
+}
+
+int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix, struct mill_slice after,
                  bool (*each)(void *context, struct mill_slice key, struct mill_slice value), void *context,
                  struct mill_error *err)
 {
     mill_assert((unsigned)family < MILL_KV_FAMILY_COUNT);
     MILL_TRY(kv_enter(kv, err));
     rocksdb_iterator_t *it = rocksdb_create_iterator_cf(kv->db, kv->read_options, kv->families[family]);
-    if (prefix.n > 0) {
-        rocksdb_iter_seek(it, prefix.p, prefix.n);
+    struct mill_slice from = after.n > 0 ? after : prefix;
+    if (from.n > 0) {
+        rocksdb_iter_seek(it, from.p, from.n);
     } else {
         rocksdb_iter_seek_to_first(it);
+    }
+    if (after.n > 0 && is_at(it, after)) {
+        rocksdb_iter_next(it);
     }
     for (; rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
         struct mill_slice key, value;

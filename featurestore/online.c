@@ -82,6 +82,7 @@ int mill_online_open(const struct mill_online_options *options, const struct mil
     online->address = address;
     online->window_bytes = options->window_bytes != 0 ? options->window_bytes : WINDOW_BYTES;
     online->timeout_ns = (options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS) * INT64_C(1000000);
+    mill_arena_init(&online->arena, 0);
     make_greeting(online);
     int rc = open_views(online, err);
     if (rc < 0) {
@@ -120,6 +121,8 @@ void mill_online_close(struct mill_online *online)
     mill_buffer_clear(&online->open.keys);
     mill_buffer_clear(&online->open.args);
     mill_buffer_clear(&online->scratch);
+    mill_buffer_clear(&online->packed);
+    mill_arena_clear(&online->arena);
     mill_buffer_clear(&online->queue);
     mill_buffer_clear(&online->greeting);
     mill_buffer_clear(&online->request.bytes);
@@ -224,24 +227,25 @@ static int take_claim(struct mill_online *online, struct mill__online_fence *fen
     for (size_t i = 2; i + 1 < reply->count; i += 2) {
         take_high(online, fence, mill__reply_element(reply, i).text, mill__reply_element(reply, i + 1).text);
     }
-    fence->show_lost = mill_slice_is(mill__reply_element(reply, 1).text, "0");
+    fence->show_lost = mill_slice_is(mill__reply_element(reply, 1).text, "1");
     fence->tell_fenced = fence->show_fenced = false;
-    fence->last_call = 0;
+    fence->last_call = fence->checked_call = 0;
     fence->is_owned = true;
     return MILL_OK;
 }
 
-int mill_online_claim(struct mill_online *online, int32_t partition, struct mill_error *err)
+int mill_online_claim(struct mill_online *online, int32_t partition, bool rows_missing, struct mill_error *err)
 {
     uint32_t index = mill__online_find_fence(online, partition);
     struct mill__online_fence *fence = index == UINT32_MAX ? add_fence(online, partition) : &online->fences[index];
     mill__online_close_call(online);
     mill_buffer_reset(&online->request.bytes);
-    mill__resp_command(&online->request.bytes, 4);
+    mill__resp_command(&online->request.bytes, 5);
     mill__resp_text(&online->request.bytes, "EVAL");
     mill__resp_text(&online->request.bytes, mill__script_claim);
     mill__resp_int(&online->request.bytes, 1);
     mill__resp_text(&online->request.bytes, fence->key);
+    mill__resp_int(&online->request.bytes, rows_missing);
     MILL_TRY(mill__link_request(online, err));
     return take_claim(online, fence, err);
 }

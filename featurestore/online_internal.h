@@ -4,6 +4,7 @@
  *
  *   online.c          open, close, claim, sync: the public functions that steer
  *   online_put.c      rows become script calls, calls become bytes in the queue
+ *   online_restore.c  rows that were put before, again
  *   online_get.c      reads one row back
  *   online_link.c     the connection's life: connect, greet, send, match replies, fail, back off, send again
  *   online_script.c   the three Lua scripts
@@ -46,7 +47,8 @@ struct mill__online_fence {
     bool show_lost;                /* not yet returned by mill_online_lost */
     char *key;
     char token[24];
-    uint64_t last_call; /* calls of a token are numbered from 1 */
+    uint64_t last_call;    /* calls of a token are numbered from 1 */
+    uint64_t checked_call; /* the last one when mill_online_check last looked */
     struct mill__online_high *highs;
     uint32_t high_count, high_capacity, high_last;
 };
@@ -54,6 +56,13 @@ struct mill__online_fence {
 struct mill__online_call {
     uint64_t end; /* position in the stream of the byte after it */
     uint32_t fence;
+};
+
+/* What a call is, told to the script. */
+enum mill__call_mode {
+    MILL__CALL_NEWS,     /* its rows replace what is there */
+    MILL__CALL_COMPARED, /* its rows only replace older ones */
+    MILL__CALL_RESTORED, /* has no rows; the partition is not lost any more */
 };
 
 enum mill__link_state {
@@ -87,9 +96,11 @@ struct mill_online {
     struct {
         struct mill_buffer keys, args;
         uint32_t row_count, arg_count, fence;
-        bool is_compared;
+        enum mill__call_mode mode;
     } open;
     struct mill_buffer scratch;
+    struct mill_buffer packed; /* the row that was put last */
+    struct mill_arena arena;   /* of the row that is being restored */
 
     struct mill_buffer queue;
     uint64_t queue_base; /* position of queue.p[0] */
@@ -129,6 +140,12 @@ struct mill__online_high *mill__online_high_of(struct mill_online *online, struc
 /* online_put.c */
 /* Moves the open call, if it has rows, to the end of the queue. */
 void mill__online_close_call(struct mill_online *online);
+/* Adds a row to the open call of that fence (an index) and mode, or to a new one. packed: the row in packed bytes. */
+void mill__online_add_row(struct mill_online *online, uint32_t fence, enum mill__call_mode mode, uint32_t view,
+                          struct mill_slice key, const struct mill_batch *batch, uint32_t row, uint32_t first_column,
+                          struct mill_slice packed);
+/* Queues a call without rows. */
+void mill__online_add_empty_call(struct mill_online *online, uint32_t fence, enum mill__call_mode mode);
 
 /* online_link.c */
 /* Does what can be done without waiting. */

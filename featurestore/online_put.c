@@ -8,8 +8,14 @@
 #include "base/hash.h"
 #include "base/timestamp.h"
 
-static void put_packed(struct mill_online *online, uint32_t view, const struct mill__row_origin *origin,
-                       struct mill_slice key, const struct mill_batch *batch, uint32_t row, uint32_t first_column)
+static struct mill__row_origin origin_of(const struct mill_batch *batch, uint32_t row)
+{
+    struct mill__row_origin origin = {batch->event_time_us[row], batch->offset[row],
+                                      batch->row_partition != NULL ? batch->row_partition[row] : batch->partition};
+    return origin;
+}
+
+static void put_packed(struct mill_online *online, uint32_t view, struct mill_slice key, struct mill_slice packed)
 {
     struct mill_buffer *keys = &online->open.keys, *args = &online->open.args;
     size_t head = strlen(online->key_heads[view]);
@@ -17,13 +23,7 @@ static void put_packed(struct mill_online *online, uint32_t view, const struct m
     mill_buffer_add(keys, online->key_heads[view], head);
     mill_buffer_add_slice(keys, key);
     mill_buffer_add(keys, "\r\n", 2);
-
-    const struct mill__row_layout *layout = &online->row_layouts[view];
-    size_t size = mill__row_size(layout, batch, row, first_column);
-    mill__resp_number(args, '$', (int64_t)size);
-    mill__row_write(layout, origin, batch, row, first_column, mill_buffer_reserve(args, size), size);
-    args->n += size;
-    mill_buffer_add(args, "\r\n", 2);
+    mill__resp_bytes(args, packed.p, packed.n);
 
     /* Keys that were written together must not expire together. The spread comes from the key, so that a repeat sends
      * the same bytes, and only lengthens: nothing is gone before its ttl. */
@@ -35,8 +35,8 @@ static void put_packed(struct mill_online *online, uint32_t view, const struct m
     online->open.arg_count += 2;
 }
 
-static void put_feast(struct mill_online *online, uint32_t view, const struct mill__row_origin *origin,
-                      struct mill_slice key, const struct mill_batch *batch, uint32_t row, uint32_t first_column)
+static void put_feast(struct mill_online *online, uint32_t view, struct mill_slice key, const struct mill_batch *batch,
+                      uint32_t row, uint32_t first_column)
 {
     const struct mill__feast_view *feast = &online->feast[view];
     struct mill_buffer *args = &online->open.args, *scratch = &online->scratch;
@@ -45,14 +45,15 @@ static void put_feast(struct mill_online *online, uint32_t view, const struct mi
     mill__feast_add_key(feast, online->views[view].entity, key, online->project, scratch);
     mill__resp_bytes(&online->open.keys, scratch->p, scratch->n);
 
-    int64_t second = mill_timestamp_floor(origin->event_time_us, MILL_US_PER_SECOND);
+    int64_t time_us = batch->event_time_us[row];
+    int64_t second = mill_timestamp_floor(time_us, MILL_US_PER_SECOND);
     mill__resp_int(args, (int64_t)feast->expire_s);
     mill__resp_int(args, second / MILL_US_PER_SECOND);
-    mill__resp_int(args, (origin->event_time_us - second) * 1000);
+    mill__resp_int(args, (time_us - second) * 1000);
     mill__resp_int(args, 2 + 2 * (int64_t)feature_count);
     mill__resp_text(args, feast->time_field);
     mill_buffer_reset(scratch);
-    mill__feast_add_timestamp(origin->event_time_us, scratch);
+    mill__feast_add_timestamp(time_us, scratch);
     mill__resp_bytes(args, scratch->p, scratch->n);
     for (uint32_t f = 0; f < feature_count; f++) {
         mill__resp_bytes(args, &feast->fields[f], sizeof(feast->fields[f]));
@@ -63,35 +64,57 @@ static void put_feast(struct mill_online *online, uint32_t view, const struct mi
     online->open.arg_count += 6 + 2 * feature_count;
 }
 
-void mill_online_put(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
-                     const struct mill_batch *batch, uint32_t row, uint32_t first_column)
+void mill__online_add_row(struct mill_online *online, uint32_t fence, enum mill__call_mode mode, uint32_t view,
+                          struct mill_slice key, const struct mill_batch *batch, uint32_t row, uint32_t first_column,
+                          struct mill_slice packed)
 {
-    uint32_t index = mill__online_find_fence(online, partition);
-    mill_assert(view < online->view_count && index != UINT32_MAX && online->fences[index].token[0] != '\0');
-    mill_assert(key.n > 0 && row < batch->row_count);
-    struct mill__online_fence *fence = &online->fences[index];
-    if (!fence->is_owned) {
-        return; /* fenced; mill_online_sync says so */
-    }
-    struct mill__row_origin origin = {batch->event_time_us[row], batch->offset[row],
-                                      batch->row_partition != NULL ? batch->row_partition[row] : batch->partition};
-    struct mill__online_high *high = mill__online_high_of(online, fence, view, origin.partition);
-    bool is_compared = origin.offset <= high->before;
+    struct mill__row_origin origin = origin_of(batch, row);
+    struct mill__online_high *high = mill__online_high_of(online, &online->fences[fence], view, origin.partition);
+
     if (online->open.row_count == MILL__CALL_ROWS_MAX ||
         online->open.keys.n + online->open.args.n >= MILL__CALL_BYTES_MAX ||
-        (online->open.row_count > 0 && (online->open.fence != index || online->open.is_compared != is_compared))) {
+        (online->open.row_count > 0 && (online->open.fence != fence || online->open.mode != mode))) {
         mill__online_close_call(online);
     }
-    online->open.fence = index;
-    online->open.is_compared = is_compared;
+    online->open.fence = fence;
+    online->open.mode = mode;
     online->open.row_count++;
     high->touched = true;
     high->now = origin.offset > high->now ? origin.offset : high->now;
     if (online->layout == MILL_ONLINE_PACKED) {
-        put_packed(online, view, &origin, key, batch, row, first_column);
+        put_packed(online, view, key, packed);
     } else {
-        put_feast(online, view, &origin, key, batch, row, first_column);
+        put_feast(online, view, key, batch, row, first_column);
     }
+}
+
+/* Beyond what earlier owners wrote, a row is known to be newer than what is there. */
+static enum mill__call_mode mode_of(struct mill_online *online, uint32_t fence, uint32_t view,
+                                    const struct mill__row_origin *origin)
+{
+    struct mill__online_high *high = mill__online_high_of(online, &online->fences[fence], view, origin->partition);
+    return origin->offset <= high->before ? MILL__CALL_COMPARED : MILL__CALL_NEWS;
+}
+
+struct mill_slice mill_online_put(struct mill_online *online, uint32_t view, int32_t partition, struct mill_slice key,
+                                  const struct mill_batch *batch, uint32_t row, uint32_t first_column)
+{
+    uint32_t fence = mill__online_find_fence(online, partition);
+    const struct mill__row_layout *layout = &online->row_layouts[view];
+    struct mill__row_origin origin = origin_of(batch, row);
+
+    mill_assert(view < online->view_count && fence != UINT32_MAX && online->fences[fence].token[0] != '\0');
+    mill_assert(key.n > 0 && row < batch->row_count);
+    mill_buffer_reset(&online->packed);
+    size_t size = mill__row_size(layout, batch, row, first_column);
+    mill__row_write(layout, &origin, batch, row, first_column, mill_buffer_reserve(&online->packed, size), size);
+    online->packed.n = size;
+    struct mill_slice packed = mill_buffer_slice(&online->packed);
+    if (online->fences[fence].is_owned) { /* if not, mill_online_sync says so */
+        mill__online_add_row(online, fence, mode_of(online, fence, view, &origin), view, key, batch, row, first_column,
+                             packed);
+    }
+    return packed;
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -148,11 +171,8 @@ static void add_touched(struct mill__online_fence *fence, struct mill_buffer *ou
     }
 }
 
-void mill__online_close_call(struct mill_online *online)
+static void queue_call(struct mill_online *online)
 {
-    if (online->open.row_count == 0) {
-        return;
-    }
     struct mill__online_fence *fence = &online->fences[online->open.fence];
     struct mill_buffer *out = &online->queue;
     uint32_t touched = count_touched(fence);
@@ -165,7 +185,7 @@ void mill__online_close_call(struct mill_online *online)
     mill_buffer_add_slice(out, mill_buffer_slice(&online->open.keys));
     mill__resp_text(out, fence->token);
     mill__resp_int(out, (int64_t)++fence->last_call);
-    mill__resp_text(out, online->open.is_compared ? "1" : "0");
+    mill__resp_int(out, (int)online->open.mode);
     mill__resp_int(out, touched);
     add_touched(fence, out);
     mill_buffer_add_slice(out, mill_buffer_slice(&online->open.args));
@@ -174,4 +194,19 @@ void mill__online_close_call(struct mill_online *online)
     mill_buffer_reset(&online->open.keys);
     mill_buffer_reset(&online->open.args);
     online->open.row_count = online->open.arg_count = 0;
+}
+
+void mill__online_close_call(struct mill_online *online)
+{
+    if (online->open.row_count > 0) {
+        queue_call(online);
+    }
+}
+
+void mill__online_add_empty_call(struct mill_online *online, uint32_t fence, enum mill__call_mode mode)
+{
+    mill__online_close_call(online);
+    online->open.fence = fence;
+    online->open.mode = mode;
+    queue_call(online);
 }

@@ -2,8 +2,9 @@
 /*
  * The Lua scripts that run inside Redis (5.0 or newer). docs/redis.md describes the fence hash.
  *
- * A write call: KEYS = fence, one key per row. ARGV = token, call number, "1" where rows are compared, number of highs
- * n, n times (field, offset), then the rows. It answers -1 fenced, 0 done, 1 done although earlier calls are missing.
+ * A write call: KEYS = fence, one key per row. ARGV = token, call number, mode ("1": rows are compared, "2": all rows
+ * were put again), number of highs n, n times (field, offset), then the rows. It answers -1 fenced, 0 done, 1 done
+ * although earlier calls are missing.
  * Numbers stay below 2^53, and 64-bit values are compared as two halves, because Lua's numbers are doubles; strings are
  * never compared with <, because Lua asks the locale.
  */
@@ -21,6 +22,8 @@
 #define FENCE_LEAVE                                                                                                    \
     "redis.call('HSET', KEYS[1], 'token', ARGV[1], 'call', ARGV[2],\n"                                                 \
     "  unpack(ARGV, 5, 4 + 2 * tonumber(ARGV[4])))\n"                                                                  \
+    "if lost == 1 then redis.call('HSET', KEYS[1], 'lost', '1')\n"                                                     \
+    "elseif ARGV[3] == '2' then redis.call('HDEL', KEYS[1], 'lost') end\n"                                             \
     "return lost\n"
 
 /* A row: value, milliseconds to live or "0". Stored rows are compared where magic, feature count and layout (the first
@@ -79,14 +82,18 @@ const char *const mill__script_feast =
                 "  at = at + 4 + count\n"
                 "end\n" FENCE_LEAVE;
 
-/* KEYS = fence. Takes a token above every other, also above those from before Redis lost its memory, hence the clock.
- * Answers token, "1" where the fence was there, then the fence's fields and values. */
+/* KEYS = fence, ARGV = "1" where the caller knows that rows are missing. Takes a token above every other, also above
+ * those from before Redis lost its memory, hence the clock. Answers token, "1" where rows are missing, then the fence's
+ * fields and values. */
 const char *const mill__script_claim = "local old, now = redis.call('HGET', KEYS[1], 'token'), redis.call('TIME')\n"
                                        "local token = tonumber(now[1]) * 1000000 + tonumber(now[2])\n"
                                        "if old and tonumber(old) >= token then token = tonumber(old) + 1 end\n"
                                        "local answer = redis.call('HGETALL', KEYS[1])\n"
                                        "token = string.format('%.0f', token)\n"
-                                       "table.insert(answer, 1, old and '1' or '0')\n"
+                                       "local lost = (not old or ARGV[1] == '1' or\n"
+                                       "  redis.call('HEXISTS', KEYS[1], 'lost') == 1) and '1' or '0'\n"
+                                       "table.insert(answer, 1, lost)\n"
                                        "table.insert(answer, 1, token)\n"
                                        "redis.call('HSET', KEYS[1], 'token', token, 'call', '0')\n"
+                                       "if lost == '1' then redis.call('HSET', KEYS[1], 'lost', '1') end\n"
                                        "return answer\n";

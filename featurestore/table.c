@@ -196,6 +196,7 @@ int mill_view_fold(struct mill_view_table *table, struct mill_view_rows *rows, u
     mill__entity_insert(table, e, table->record);
     mill__entity_read(table, e, rows, row, &order, MILL__AFTER_EVENT);
     mill__table_mark_dirty(table, e);
+    rows->slots[row] = e->slot;
     *ret_result = (struct mill_fold_result){.newest = false, .superseded_row = UINT32_MAX};
     if (is_newest) {
         note_newest(e, rows, row, ret_result);

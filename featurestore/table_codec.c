@@ -2,7 +2,10 @@
 /*
  * An entity's state as bytes, for the key-value store:
  *
- *   u8 version (1) | u32 low half of the view's state hash | body | u32 low half of XXH3-64 of all before it
+ *   u8 version (2) | u32 low half of the view's state hash | varint size of the kept row, the row (online_row.c) |
+ *   body | u32 low half of XXH3-64 of all before it
+ *
+ * Version 1 is the same without the row.
  *
  *   body:  zig-zag raw floor
  *          varint closed count, varint event count, the events in order: time, partition and offset as zig-zag
@@ -16,7 +19,7 @@
 #include "base/hash.h"
 #include "featurestore/table_internal.h"
 
-enum { STATE_VERSION = 1, CHECKSUM_SIZE = 4 };
+enum { STATE_VERSION = 2, STATE_VERSION_WITHOUT_ROW = 1, CHECKSUM_SIZE = 4 };
 
 /* Differences wrap like the sums that undo them, so that any time fits. */
 static int64_t difference(int64_t a, int64_t b)
@@ -77,6 +80,8 @@ void mill__entity_write(struct mill_view_table *table, struct mill__entity *e, s
     mill_assert(e->events.count > 0);
     mill_buffer_add_byte(out, STATE_VERSION);
     mill_buffer_add_u32(out, (uint32_t)view->state_hash);
+    mill_buffer_add_varint(out, e->row_n);
+    mill_buffer_add(out, e->row, e->row_n);
     mill_buffer_add_zigzag(out, e->raw_floor_us);
     mill_buffer_add_varint(out, e->closed_count);
     mill_buffer_add_varint(out, e->events.count);
@@ -189,10 +194,11 @@ static bool read_body(struct mill_view_table *table, struct mill__entity *e, str
     return !c->bad && c->p == c->end;
 }
 
-int mill__entity_read_state(struct mill_view_table *table, struct mill__entity *e, struct mill_slice blob,
-                            struct mill_error *err)
+/* Checks what is around the body; the cursor is at the body then. */
+static int open_blob(const struct mill_view *view, struct mill_slice blob, struct mill_cursor *c,
+                     struct mill_slice *ret_row, struct mill_error *err)
 {
-    const char *name = table->view->spec->name;
+    const char *name = view->spec->name;
     uint32_t checksum;
 
     if (blob.n < 1 + sizeof(uint32_t) + CHECKSUM_SIZE) {
@@ -203,20 +209,57 @@ int mill__entity_read_state(struct mill_view_table *table, struct mill__entity *
     if (checksum != (uint32_t)mill_hash64(blob.p, blob.n)) {
         return mill_fail(err, MILL_EDATA, "state of view '%s' is damaged: its checksum does not match", name);
     }
-    struct mill_cursor c = mill_cursor_of(blob);
-    uint8_t version = mill_cursor_byte(&c);
-    if (version != STATE_VERSION) {
-        return mill_fail(err, MILL_EDATA, "state of view '%s' has version %u, expected %d", name, (unsigned)version,
-                         (int)STATE_VERSION);
+    *c = mill_cursor_of(blob);
+    uint8_t version = mill_cursor_byte(c);
+    if (version != STATE_VERSION && version != STATE_VERSION_WITHOUT_ROW) {
+        return mill_fail(err, MILL_EDATA, "state of view '%s' has version %u, expected at most %d", name,
+                         (unsigned)version, (int)STATE_VERSION);
     }
-    if (mill_cursor_u32(&c) != (uint32_t)table->view->state_hash) {
+    if (mill_cursor_u32(c) != (uint32_t)view->state_hash) {
         return mill_fail(err, MILL_EDATA,
                          "state of view '%s' was written by another definition of the view; hint: give the view "
                          "another name, or drop its state",
                          name);
     }
+    *ret_row = (struct mill_slice){0};
+    if (version != STATE_VERSION_WITHOUT_ROW) {
+        ret_row->n = mill_cursor_varint(c);
+        ret_row->p = mill_cursor_take(c, ret_row->n);
+    }
+    return MILL_OK;
+}
+
+static int damaged(const struct mill_view *view, struct mill_error *err)
+{
+    return mill_fail(err, MILL_EDATA, "state of view '%s' is damaged although its checksum matches", view->spec->name);
+}
+
+int mill__state_row(const struct mill_view *view, struct mill_slice blob, struct mill_slice *ret_row,
+                    struct mill_error *err)
+{
+    struct mill_cursor c;
+    struct mill_slice row;
+
+    MILL_TRY(open_blob(view, blob, &c, &row, err));
+    if (c.bad) {
+        return damaged(view, err);
+    }
+    *ret_row = row;
+    return MILL_OK;
+}
+
+int mill__entity_read_state(struct mill_view_table *table, struct mill__entity *e, struct mill_slice blob,
+                            struct mill_error *err)
+{
+    struct mill_cursor c;
+    struct mill_slice row;
+
+    MILL_TRY(open_blob(table->view, blob, &c, &row, err));
     if (!read_body(table, e, &c)) {
-        return mill_fail(err, MILL_EDATA, "state of view '%s' is damaged although its checksum matches", name);
+        return damaged(table->view, err);
+    }
+    if (table->options.keeps_rows) {
+        mill__entity_keep_row(table, e, row);
     }
     return MILL_OK;
 }

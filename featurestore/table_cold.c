@@ -35,14 +35,19 @@ static bool note_first(void *context, struct mill_slice key, struct mill_slice v
     return false;
 }
 
+struct mill_slice mill__table_key_prefix(struct mill_view_table *table)
+{
+    return state_key(table, (struct mill_slice){0});
+}
+
 /* A store without anything of this table need not be asked for every new entity. */
 int mill__table_look_for_cold(struct mill_view_table *table, struct mill_error *err)
 {
     if (table->options.kv == NULL) {
         return MILL_OK;
     }
-    struct mill_slice prefix = state_key(table, (struct mill_slice){0});
-    return mill_kv_scan(table->options.kv, MILL_KV_STATE, prefix, note_first, &table->may_be_cold, err);
+    return mill_kv_scan(table->options.kv, MILL_KV_STATE, mill__table_key_prefix(table), (struct mill_slice){0},
+                        note_first, &table->may_be_cold, err);
 }
 
 static bool try_evict(struct mill_view_table *table, struct mill__entity *e)

@@ -6,6 +6,7 @@
  *   table_map.c      finding and making entities
  *   table_cold.c     the way to the key-value store and back: flush, eviction, cold reads
  *   table_codec.c    an entity as bytes
+ *   table_rows.c     the rows that are served, kept with their entities
  *   entity_events.c  the events of an entity: insert, close into panes, trim
  *   entity_spans.c   running windows
  *   entity_read.c    the values of a window as of a time
@@ -48,11 +49,13 @@ struct mill__entity {
     uint32_t key_length;
     uint64_t newest_serial; /* rows that the newest event is a row of, see struct mill_view_rows */
     uint32_t newest_row;
+    uint32_t row_n;       /* bytes of row */
     uint64_t flush_epoch; /* the flush that wrote it last; 0: unchanged since it was read */
     union {
         char bytes[MILL__KEY_INLINE];
         char *block; /* longer keys; of the pool */
     } key;
+    char *row; /* what was served last, of the pool; NULL: none */
     bool used, dirty, referenced;
     uint32_t slot;      /* its own */
     uint32_t next_free; /* slot + 1, of an unused one */
@@ -241,7 +244,19 @@ void mill__entity_write(struct mill_view_table *table, struct mill__entity *e, s
 int mill__entity_read_state(struct mill_view_table *table, struct mill__entity *e, struct mill_slice blob,
                             struct mill_error *err) MILL_MUST_CHECK;
 
+/* The kept row of a stored entity; n = 0: none. */
+int mill__state_row(const struct mill_view *view, struct mill_slice blob, struct mill_slice *ret_row,
+                    struct mill_error *err) MILL_MUST_CHECK;
+
+/* ---- table_rows.c ---- */
+
+/* Takes a copy in the place of what is there; n = 0: nothing is kept. */
+void mill__entity_keep_row(struct mill_view_table *table, struct mill__entity *e, struct mill_slice bytes);
+
 /* ---- table_cold.c ---- */
+
+/* What all state keys of the table begin with; good until the next use of the table. */
+struct mill_slice mill__table_key_prefix(struct mill_view_table *table);
 
 /* Makes room for one more entity. */
 int mill__table_make_room(struct mill_view_table *table, struct mill_error *err) MILL_MUST_CHECK;

@@ -124,6 +124,7 @@ struct mill_view_rows {
     struct mill_column *wheres; /* evaluated conditions, for OWN */
     struct mill_slice *keys;
     uint64_t *hashes; /* of the keys */
+    uint32_t *slots;  /* of folded rows: their entities in the table, which stay there until the next flush */
 };
 
 static inline struct mill_column *mill__rows_view_column(const struct mill_view_rows *rows, uint32_t view_column)

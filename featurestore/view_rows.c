@@ -63,6 +63,7 @@ static void encode_keys(struct mill_view_rows *rows, const uint32_t *key_columns
     }
     rows->keys = mill_arena_zarray(batch->arena, struct mill_slice, batch->row_count);
     rows->hashes = mill_arena_zarray(batch->arena, uint64_t, batch->row_count);
+    rows->slots = rows->lookup ? NULL : mill_arena_array(batch->arena, uint32_t, batch->row_count);
     for (uint32_t row = 0; row < batch->row_count; row++) {
         if (mill_bit_get(batch->live, row)) {
             rows->keys[row].n = mill__key_size(entity, parts, row);

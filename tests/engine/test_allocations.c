@@ -43,15 +43,13 @@ struct results {
     uint64_t rows, scores;
 };
 
-static void on_row(void *context, struct mill__pass *pass, const struct mill__plan_use *use, struct mill_slice key,
-                   uint32_t row, bool newest)
+static void on_row(void *context, struct mill__pass *pass, uint32_t use, uint32_t row, bool newest)
 {
     struct results *results = context;
 
-    (void)key;
     (void)newest;
     mill_buffer_reset(&results->text);
-    mill__encode_row(results->encoder, use, 0, &pass->batch, row, &results->text);
+    mill__encode_row(results->encoder, pass->uses[use], 0, &pass->batch, row, &results->text);
     results->rows++;
 }
 

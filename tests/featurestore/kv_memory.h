@@ -86,20 +86,38 @@ int mill_kv_get(struct mill_kv *kv, enum mill_kv_family family, struct mill_slic
     return 0;
 }
 
-int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix,
+static bool kv_is_greater(const struct kv_entry *a, const char *key, size_t key_n)
+{
+    int order = memcmp(a->key, key, a->key_n < key_n ? a->key_n : key_n);
+    return order != 0 ? order > 0 : a->key_n > key_n;
+}
+
+int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_slice prefix, struct mill_slice after,
                  bool (*each)(void *context, struct mill_slice key, struct mill_slice value), void *context,
                  struct mill_error *err)
 {
+    const char *last = after.p;
+    size_t last_n = after.n;
+
     (void)family;
     (void)err;
-    for (uint32_t i = 0; i < kv->entries.count; i++) {
-        struct kv_entry *e = &kv->entries.at[i];
-        if (e->key_n >= prefix.n && memcmp(e->key, prefix.p, prefix.n) == 0 &&
-            !each(context, (struct mill_slice){e->key, e->key_n}, (struct mill_slice){e->value, e->value_n})) {
-            break;
+    for (;;) {
+        const struct kv_entry *next = NULL;
+        for (uint32_t i = 0; i < kv->entries.count; i++) {
+            const struct kv_entry *e = &kv->entries.at[i];
+            if (e->key_n >= prefix.n && memcmp(e->key, prefix.p, prefix.n) == 0 &&
+                (last_n == 0 || kv_is_greater(e, last, last_n)) &&
+                (next == NULL || kv_is_greater(next, e->key, e->key_n))) {
+                next = e;
+            }
         }
+        if (next == NULL || !each(context, (struct mill_slice){next->key, next->key_n},
+                                  (struct mill_slice){next->value, next->value_n})) {
+            return MILL_OK;
+        }
+        last = next->key;
+        last_n = next->key_n;
     }
-    return MILL_OK;
 }
 
 void mill_kv_batch_put(struct mill_kv_batch *batch, enum mill_kv_family family, struct mill_slice key,

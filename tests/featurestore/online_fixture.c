@@ -74,7 +74,7 @@ struct mill_online *fx_open(int timeout_ms)
 void fx_claim(struct mill_online *online, int32_t partition)
 {
     struct mill_error err = {0};
-    if (mill_online_claim(online, partition, &err) < 0) {
+    if (mill_online_claim(online, partition, false, &err) < 0) {
         fail_msg("%s", err.msg);
     }
 }

@@ -63,7 +63,8 @@ static void check_scan(struct mill_kv *kv, int family, uint32_t k, uint32_t pref
     uint32_t run = 1u << (8 - 2 * prefix_length), from = k & ~(run - 1), present = 0;
     struct scan_check check = {.family = family, .next = from, .to = from + run, .limit = limit};
     struct mill_slice prefix = {oracle_key(k, bytes).p, prefix_length};
-    assert_int_equal(mill_kv_scan(kv, (enum mill_kv_family)family, prefix, check_scanned, &check, &err), 0);
+    assert_int_equal(
+        mill_kv_scan(kv, (enum mill_kv_family)family, prefix, (struct mill_slice){0}, check_scanned, &check, &err), 0);
     for (uint32_t i = from; i < from + run; i++) {
         present += oracle[family][i].present;
     }

@@ -88,7 +88,7 @@ static void check_damaged(const char *name)
     struct mill_kv_options options = {.path = kv_path_of(name)};
     int rc = mill_kv_open(&options, &kv, &err);
     if (rc == 0) {
-        rc = mill_kv_scan(kv, MILL_KV_STATE, kv_text(""), ignore_row, NULL, &err);
+        rc = mill_kv_scan(kv, MILL_KV_STATE, kv_text(""), kv_text(""), ignore_row, NULL, &err);
         mill_kv_close(kv);
     }
     assert_int_equal(rc, MILL_EDATA);

@@ -252,7 +252,8 @@ static struct mill_online *open_online(uint32_t view_count)
     struct mill_online *online = NULL;
     struct mill_online_options options = {
         .project = "fraud", .connection_string = server.socket, .layout = MILL_ONLINE_FEAST};
-    if (mill_online_open(&options, views, view_count, &online, &err) < 0 || mill_online_claim(online, 0, &err) < 0) {
+    if (mill_online_open(&options, views, view_count, &online, &err) < 0 ||
+        mill_online_claim(online, 0, false, &err) < 0) {
         fail_msg("%s", err.msg);
     }
     return online;
@@ -484,7 +485,7 @@ static int write_rows(const char *address)
     mill_batch_init(&batch, &schema, 200, &arena);
     fill_by_formula(&batch);
     int rc = mill_online_open(&options, written_views, 3, &online, &err);
-    if (rc == 0 && (rc = mill_online_claim(online, 0, &err)) == 0) {
+    if (rc == 0 && (rc = mill_online_claim(online, 0, false, &err)) == 0) {
         for (uint32_t i = 0; i < 200; i++) {
             mill_online_put(online, 0, 0, key_of((int64_t)i - 100), &batch, i, 0);
             mill_online_put(online, 1, 0, key_of((int64_t)i - 100), &batch, i, 3);

@@ -87,7 +87,7 @@ static void test_redis_restarts_empty(void **state)
     }
     assert_int_equal(mill_online_pending_bytes(online), before);
     assert_int_equal(mill_online_sync(online, false, &err), MILL_EUNAVAIL);
-    assert_int_equal(mill_online_claim(online, 9, &err), MILL_EUNAVAIL);
+    assert_int_equal(mill_online_claim(online, 9, false, &err), MILL_EUNAVAIL);
     redis_server_start(&fx.server, NULL);
     fx_sync_soon(online);
     assert_true(mill_online_lost(online, &partition));
@@ -231,7 +231,7 @@ static int try_claim(const char *connection_string, const char *password, struct
         .project = "flights", .connection_string = connection_string, .password = password, .timeout_ms = 300};
     int rc = mill_online_open(&options, fx_views, 2, &online, err);
     if (rc == 0) {
-        rc = mill_online_claim(online, 0, err);
+        rc = mill_online_claim(online, 0, false, err);
     }
     mill_online_close(online);
     return rc;
