@@ -95,8 +95,10 @@ void mill_benjamini_hochberg(const double *p, double *q, uint32_t count);
 enum mill_drift_kind { MILL_DRIFT_NUMERIC, MILL_DRIFT_CATEGORICAL };
 
 /* PSI bins: of the reference's quantiles (numpy's inverted_cdf, duplicates removed), of equal width between its finite
- * extremes, or given inner edges. A bin is (edge before, edge]; the outer ones are open. A value that by itself has at
- * least 1/count of the reference (an atom) has a bin of its own unless atoms is false. */
+ * extremes, or given inner edges (in any order; NaN is left out). A bin is (edge before, edge]; the outer ones are
+ * open. A value that by itself has at least 1/count of the reference (an atom) has a bin of its own unless atoms is
+ * false: a constant gives {< v}, {= v}, {> v}. What lies between a bin and an atom and has nothing of the reference
+ * joins the atom (integers: (1, 2] rather than an empty (1, 2) and {2}). */
 enum mill_binning_kind { MILL_BINS_QUANTILE, MILL_BINS_UNIFORM, MILL_BINS_EDGES };
 struct mill_binning {
     enum mill_binning_kind kind;
@@ -113,7 +115,16 @@ int mill_binning_parse(struct mill_slice text, struct mill_arena *arena, struct 
 int mill_smoothing_parse(struct mill_slice text, struct mill_smoothing *ret_smoothing,
                          struct mill_error *err) MILL_MUST_CHECK;
 
-enum { MILL_PROFILE_BREAKS_DEFAULT = 2000, MILL_PROFILE_BREAKS_MAX = 1 << 20, MILL_PROFILE_LEVELS_DEFAULT = 1000 };
+enum {
+    MILL_PROFILE_BREAKS_DEFAULT = 2000, /* edges of PSI and density bins come on top */
+    MILL_PROFILE_BREAKS_MAX = 1 << 20,
+    MILL_PROFILE_LEVELS_DEFAULT = 1000,
+    MILL_PROFILE_LEVELS_MAX = 1 << 16,
+    MILL_PROFILE_OTHERS_MAX = 1 << 16,
+    MILL_PROFILE_SEGMENTS_MAX = 1000,
+    MILL_PROFILE_EDGES_MAX = 1000, /* PSI bins */
+    MILL_PROFILE_DENSITY_BINS = 10,
+};
 
 /*
  * A feature's counts are a vector of slots. Numeric, k break-points b[0] < ... < b[k-1]: slot 2i counts values between
@@ -133,8 +144,9 @@ struct mill_profile_feature {
     bool is_exact; /* no value of the reference lies inside a gap: KS is exact, else low by at most gap_share_max */
     double gap_share_max;
     double min, max;      /* of the values; NaN where there is none */
-    double center, scale; /* moments are counted of (x - center) / scale, in fixed point (struct mill_drift_moments) */
-    double mean, stddev;  /* population */
+    double center, scale; /* moments are counted of (x - center) / scale, in fixed point (struct mill_drift_moments);
+                             scale is a power of two */
+    double mean, stddev;  /* population, of the finite values; NaN where there is none */
     uint32_t bin_count;   /* PSI bins, at least 1 */
     const uint32_t *bin_slot; /* bin b is slots bin_slot[b] <= s < bin_slot[b + 1]; bin_count + 1 of them */
     uint32_t density_count; /* the article's 10 equal-width bins: density_count + 1 edges, all break-points; 0: none */
@@ -143,6 +155,10 @@ struct mill_profile_feature {
     uint32_t level_count;
     const struct mill_slice *levels;
     uint64_t other_levels; /* how many different levels are in "other" */
+    /* mill_hash64 of those, ascending, as long as there are at most MILL_PROFILE_OTHERS_MAX; of more, none are kept,
+     * and what is not a level counts as "other": "unseen" cannot be told from it then, and stays 0. */
+    uint32_t other_hash_count;
+    const uint64_t *other_hashes;
     /* What windows of the reference itself gave against the whole of it, ascending: thresholds are calibrated on it. */
     uint32_t calibration_count;
     const double *calibration_psi, *calibration_ks;
@@ -173,7 +189,7 @@ void mill_profile_free(struct mill_profile *profile);
 int mill_profile_find(const struct mill_profile *profile, const char *name);
 
 /* What a profile is built of: names and types of columns; strings and bools are categorical, numbers numeric unless
- * listed as categorical (their shortest decimal text is the level). */
+ * listed as categorical (their shortest decimal text is the level). Numbers of 0: the default, except segments_max. */
 struct mill_profile_spec {
     const char *model, *model_version;
     const struct mill_field *fields; /* monitored columns, "score" among them where the reference has scores */
@@ -222,6 +238,8 @@ struct mill_drift_counter_options {
     const struct mill_profile_spec *spec; /* the columns, as of the builder; borrowed */
     int64_t pane_us;
     uint32_t panes_max; /* open at once; the oldest is handed out early where there would be more. Default 64 */
+    int64_t keep_us; /* rows that are older than the last watermark by more are counted nowhere: no window needs them;
+                        0: there are none such */
 };
 struct mill_drift_counter;
 struct mill_drift_counter *mill_drift_counter_new(const struct mill_drift_counter_options *options);
@@ -246,9 +264,12 @@ struct mill_drift_part {
 };
 void mill_drift_counter_take(struct mill_drift_counter *counter, int64_t watermark_us,
                              void (*each)(void *context, const struct mill_drift_part *part), void *context);
+/* Whether save() would say something else than when it was last called. */
 bool mill_drift_counter_is_dirty(const struct mill_drift_counter *counter);
-/* Everything that is open, and the part numbers of panes handed out within `keep_us` of the newest: what the next start
- * needs. Load into a new counter with the same options; MILL_EDATA: other bytes. */
+/* Rows that were counted nowhere: older than keep_us allows, or of a time more than 2^62 us from 1970. */
+uint64_t mill_drift_counter_rows_ignored(const struct mill_drift_counter *counter);
+/* Everything that is open, and the part numbers of panes handed out within `keep_us` of the watermark: what the next
+ * start needs. Load into a new counter with the same options; MILL_EDATA: other bytes, or of another profile. */
 void mill_drift_counter_save(struct mill_drift_counter *counter, struct mill_buffer *out);
 int mill_drift_counter_load(struct mill_drift_counter *counter, struct mill_slice bytes,
                             struct mill_error *err) MILL_MUST_CHECK;
