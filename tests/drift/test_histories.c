@@ -113,7 +113,7 @@ static void history_open(struct history *h)
     for (uint32_t n = 1 + random_below(300); n > 0; n--) {
         fill_row(h->reference, kind, (int64_t)random_below(1000));
     }
-    for (uint32_t n = random_below(1500); n > 0; n--) {
+    for (uint32_t n = random_below(random_below(4) == 0 ? 1500 : 300); n > 0; n--) {
         fill_row(h->live, random_below(4) == 0 ? random_below(HARD_KINDS) : kind,
                  (int64_t)random_below(PANES * PANE_US) - PANES / 2 * PANE_US);
     }
