@@ -15,7 +15,7 @@ static bool is_supported(void)
 
 static inline __mmask8 TARGET tail_mask(uint32_t left)
 {
-    return left >= 8 ? 0xff : (__mmask8)((1U << left) - 1);
+    return (__mmask8)(left >= 8 ? 0xff : (1U << left) - 1);
 }
 
 static void TARGET make_keys(const struct mill__locator *locator, const double *values, uint32_t n, int64_t *keys)

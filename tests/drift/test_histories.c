@@ -265,9 +265,11 @@ static struct mill_slice naive_text(const struct mill_column *column, uint32_t r
         double x = column->at.f[row] == 0.0 ? 0.0 : column->at.f[row];
         return (struct mill_slice){room, mill_number_print_double(x, room)};
     }
-    default:
-        return (struct mill_slice){room, mill_number_print_int64(column->at.i[row], room)};
+    case MILL_INT64:
+    case MILL_TIMESTAMP:
+        break;
     }
+    return (struct mill_slice){room, mill_number_print_int64(column->at.i[row], room)};
 }
 
 static bool naive_missing(const struct mill_column *column, uint32_t row)
