@@ -295,22 +295,27 @@ int mill_drift_part_build(struct mill_slice part, const struct mill_profile_spec
  * --------------------------------------------------------------------------------------------- */
 
 /* Scores are probabilities of the positive class, cut into 2^14 equal cells; AUC counts pairs inside a cell as half and
- * says by how much that can be wrong. Log loss, Brier score and sums are exact fixed point. */
+ * says by how much that can be wrong. All else is summed in fixed point (2^-56), so order and sharding change no bit.
+ * Definitions are scikit-learn's: log loss clipped at 2^-52, calibration error over the bins of calibration_curve (ten,
+ * (i / 10, (i + 1) / 10]) weighted by rows. Half a MiB each; one thread at a time. */
 enum { MILL_OUTCOME_CELLS = 1 << 14 };
 struct mill_outcomes; /* additive, like counts */
 struct mill_outcomes *mill_outcomes_new(void);
 void mill_outcomes_free(struct mill_outcomes *outcomes);
 void mill_outcomes_reset(struct mill_outcomes *outcomes);
-/* A scored row whose label came (0 or 1), or (label -1) is not here yet: only its score counts, for the estimate. */
+/* A scored row whose label came (0 or 1), or (label -1) is not here yet: only its score counts, for the estimate. It is
+ * taken for positive where score >= threshold. NaN is not counted; what lies outside [0, 1] is taken as its end. */
 void mill_outcomes_add(struct mill_outcomes *outcomes, double score, int label, double threshold);
-/* Sparse bytes; merge adds (sign 1) or takes back. */
+/* Sparse bytes; merge adds (sign 1) or takes back. MILL_EDATA: damaged (checksum), contradictory, or more than there is
+ * to take back; nothing has changed then. */
 void mill_outcomes_write(const struct mill_outcomes *outcomes, struct mill_buffer *out);
 int mill_outcomes_merge(struct mill_outcomes *outcomes, struct mill_slice bytes, int sign,
                         struct mill_error *err) MILL_MUST_CHECK;
 struct mill_performance {
     uint64_t scored, labelled, positives;
     double auc, auc_error_max, log_loss, brier, accuracy, calibration_error; /* NaN: not defined (one class only) */
-    /* CBPE (confidence-based performance estimation): what these would be if scores are calibrated, from all scores. */
+    /* CBPE (confidence-based performance estimation): what these would be if scores are calibrated, from all scores.
+     * Pairs inside a cell count half in the estimate of AUC, too. */
     double estimated_auc, estimated_accuracy, estimated_log_loss, estimated_brier;
 };
 void mill_outcomes_evaluate(const struct mill_outcomes *outcomes, struct mill_performance *ret_performance);

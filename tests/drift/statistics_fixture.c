@@ -71,7 +71,7 @@ void statistics_sort(double *values, size_t n)
     }
 }
 
-double *statistics_sample(uint64_t seed, size_t n, unsigned grid, double shift)
+double *statistics_random(uint64_t seed, size_t n, unsigned grid)
 {
     double *values = mill_malloc(n * sizeof(*values));
     for (size_t i = 0; i < n; i++) {
@@ -80,6 +80,14 @@ double *statistics_sample(uint64_t seed, size_t n, unsigned grid, double shift)
         z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
         z ^= z >> 31;
         values[i] = grid == 0 ? (double)(z >> 11) * 0x1p-53 : ((double)(z % grid) - (double)(grid / 2)) / 8;
+    }
+    return values;
+}
+
+double *statistics_sample(uint64_t seed, size_t n, unsigned grid, double shift)
+{
+    double *values = statistics_random(seed, n, grid);
+    for (size_t i = 0; i < n; i++) {
         values[i] += shift;
     }
     statistics_sort(values, n);

@@ -18,7 +18,9 @@ struct statistics_table {
 struct statistics_table statistics_table_read(const char *name, size_t width);
 void statistics_table_clear(struct statistics_table *table);
 
-/* As sample() of data/make_scipy.py, plus shift, sorted. free() it. */
+/* As sample() of data/make_scipy.py. free() it. */
+double *statistics_random(uint64_t seed, size_t n, unsigned grid);
+/* The same plus shift, sorted. */
 double *statistics_sample(uint64_t seed, size_t n, unsigned grid, double shift);
 void statistics_sort(double *values, size_t n);
 

@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes scipy_*.txt: what scipy 1.17.1 and numpy 2.4.6 make of some thousand points. Takes a few minutes.
+"""Writes scipy_*.txt: what scipy 1.17.1, numpy 2.4.6 and scikit-learn 1.9.1 make of some thousand points.
 
 scipy_kstwo.txt    n x kstwo.sf(x, n)
 scipy_exact.txt    n1 n2 h p: the exact p of ks_2samp at a statistic of h / lcm(n1, n2)
 scipy_samples.txt  seed n1 n2 grid shift statistic location sign p wasserstein: ks_2samp and wasserstein_distance of the samples
                    sample(seed, n1, grid) and sample(seed + 1, n2, grid) + shift / 8 (statistics_fixture.c makes the same ones)
 scipy_chi2.txt     dof x chi2.sf(x, dof)
+scipy_outcomes.txt seed n grid power threshold and what sklearn.metrics make of scores sample(seed, n, grid) ** power (grid
+                   above 0: grid values from 0 to 1) with labels sample(seed + 1, n, 0) < score: roc_auc_score,
+                   log_loss, brier_score_loss, accuracy_score, the calibration error on calibration_curve's bins; then
+                   the expectations over labels of probability score: AUC (roc_auc_score with every row twice, weighted),
+                   accuracy, log loss, Brier score
 """
 import math
 import pathlib
@@ -14,9 +19,11 @@ import pathlib
 import numpy as np
 import scipy
 import scipy.stats
+import sklearn
+import sklearn.metrics as metrics
 from scipy.stats import _stats_py
 
-assert scipy.__version__ == "1.17.1" and np.__version__ == "2.4.6"
+assert sklearn.__version__ == "1.9.1" and scipy.__version__ == "1.17.1" and np.__version__ == "2.4.6"
 HERE = pathlib.Path(__file__).parent
 MASK = 2**64 - 1
 rng = np.random.default_rng()
@@ -88,7 +95,29 @@ def chi2():
         yield dof, x, float(scipy.stats.chi2.sf(x, dof))
 
 
+def outcomes():
+    for i in range(1100):
+        n, grid, power = int(10 ** rng.uniform(0.7, 2.7)), (0, 0, 9, 0, 3)[i % 5], (1, 1, 1, 2, 1)[i % 5]
+        seed, threshold = int(rng.integers(0, 2**62)), (0.5, 0.25, 0.75)[i % 3]
+        s = np.array(sample(seed, n, grid))
+        s = (s * 8 + grid // 2) / (grid - 1) if grid else s**power
+        y = (np.array(sample(seed + 1, n, 0)) < s).astype(int)
+        if y.min() == y.max():
+            continue
+        edge = np.searchsorted(np.linspace(0, 1, 11)[1:-1], s)
+        error = sum(abs(s[edge == b].sum() - y[edge == b].sum()) for b in range(10)) / n
+        clipped = np.clip(s, np.finfo(float).eps, 1 - np.finfo(float).eps)
+        rest = np.clip(1 - s, np.finfo(float).eps, 1 - np.finfo(float).eps)
+        yield (seed, n, grid, power, threshold,
+               float(metrics.roc_auc_score(y, s)), float(metrics.log_loss(y, s)), float(metrics.brier_score_loss(y, s)),
+               float(metrics.accuracy_score(y, s >= threshold)), float(error),
+               float(metrics.roc_auc_score([1] * n + [0] * n, np.tile(s, 2),
+                                           sample_weight=np.concatenate([s, 1 - s]))),
+               float(np.where(s >= threshold, s, 1 - s).mean()),
+               float(-(s * np.log(clipped) + (1 - s) * np.log(rest)).mean()), float((s * (1 - s)).mean()))
+
+
 if __name__ == "__main__":
-    for name, rows in {"exact": exact, "samples": samples, "chi2": chi2, "kstwo": kstwo}.items():
+    for name, rows in {"exact": exact, "samples": samples, "chi2": chi2, "kstwo": kstwo, "outcomes": outcomes}.items():
         rng = np.random.default_rng(20260101)
         write(f"scipy_{name}.txt", rows())
