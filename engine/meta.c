@@ -6,12 +6,12 @@
 
 #include "base/hash.h"
 
-enum { META_VERSION = 1, UPSTREAMS_MAX = 65536 };
+enum { META_VERSION = 2, UPSTREAMS_MAX = 65536 };
 
-struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, int32_t partition)
+struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, uint32_t stage, int32_t partition)
 {
     for (uint32_t i = 0; i < upstreams->count; i++) {
-        if (upstreams->at[i].partition == partition) {
+        if (upstreams->at[i].partition == partition && upstreams->at[i].stage == stage) {
             return &upstreams->at[i];
         }
     }
@@ -20,8 +20,31 @@ struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, i
         upstreams->at = mill_realloc(upstreams->at, upstreams->capacity * sizeof(*upstreams->at));
     }
     struct mill__upstream *added = &upstreams->at[upstreams->count++];
-    *added = (struct mill__upstream){.partition = partition, .offset = -1, .newest_us = INT64_MIN};
+    *added = (struct mill__upstream){
+        .stage = stage, .partition = partition, .offset = -1, .newest_us = INT64_MIN, .announced_us = INT64_MIN};
     return added;
+}
+
+void mill__upstream_announce(struct mill__upstream *up, int64_t newest_us, bool is_idle)
+{
+    up->announced_us = newest_us > up->announced_us ? newest_us : up->announced_us;
+    up->is_idle = is_idle;
+}
+
+int64_t mill__upstreams_announced(const struct mill__upstreams *upstreams, bool *ret_idle)
+{
+    int64_t least_us = INT64_MAX, most_us = INT64_MIN;
+
+    *ret_idle = true;
+    for (uint32_t i = 0; i < upstreams->count; i++) {
+        const struct mill__upstream *up = &upstreams->at[i];
+        most_us = up->announced_us > most_us ? up->announced_us : most_us;
+        if (!up->is_idle) {
+            *ret_idle = false;
+            least_us = up->announced_us < least_us ? up->announced_us : least_us;
+        }
+    }
+    return *ret_idle ? most_us : least_us;
 }
 
 void mill__upstreams_clear(struct mill__upstreams *upstreams)
@@ -33,7 +56,7 @@ void mill__upstreams_clear(struct mill__upstreams *upstreams)
 void mill__upstreams_copy(struct mill__upstreams *to, const struct mill__upstreams *from)
 {
     for (uint32_t i = 0; i < from->count; i++) {
-        *mill__upstreams_find(to, from->at[i].partition) = from->at[i];
+        *mill__upstreams_find(to, from->at[i].stage, from->at[i].partition) = from->at[i];
     }
 }
 
@@ -64,7 +87,15 @@ static int decode(struct mill_slice bytes, const char *topic, int32_t partition,
     bytes.n -= sizeof(sum);
     memcpy(&sum, bytes.p + bytes.n, sizeof(sum));
     struct mill_cursor c = mill_cursor_of(bytes);
-    if (sum != mill_hash64(bytes.p, bytes.n) || mill_cursor_byte(&c) != META_VERSION) {
+    uint8_t version = mill_cursor_byte(&c);
+    if (sum == mill_hash64(bytes.p, bytes.n) && version > 0 && version < META_VERSION) {
+        return mill_fail(err, MILL_ECONFIG,
+                         "the stored position of topic '%s' partition %d was written by an earlier version; hint: "
+                         "remove the offline store's directory and delete the project's .rekey topics to rebuild the "
+                         "state from the source topics",
+                         topic, partition);
+    }
+    if (sum != mill_hash64(bytes.p, bytes.n) || version != META_VERSION) {
         return damaged(topic, partition, err);
     }
     meta.state_hash = mill_cursor_u64(&c);
@@ -72,9 +103,12 @@ static int decode(struct mill_slice bytes, const char *topic, int32_t partition,
     meta.newest_us = mill_cursor_zigzag(&c);
     uint64_t n = mill_cursor_varint(&c);
     for (uint64_t i = 0; i < n && n <= UPSTREAMS_MAX && !c.bad; i++) {
-        struct mill__upstream *up = mill__upstreams_find(&meta.upstreams, (int32_t)mill_cursor_varint(&c));
+        uint32_t stage = (uint32_t)mill_cursor_varint(&c);
+        struct mill__upstream *up = mill__upstreams_find(&meta.upstreams, stage, (int32_t)mill_cursor_varint(&c));
         up->offset = mill_cursor_zigzag(&c);
         up->newest_us = mill_cursor_zigzag(&c);
+        up->announced_us = mill_cursor_zigzag(&c);
+        up->is_idle = mill_cursor_byte(&c) != 0;
     }
     if (c.bad || c.p != c.end) {
         mill__upstreams_clear(&meta.upstreams);
@@ -111,9 +145,13 @@ void mill__meta_write(struct mill_kv_batch *batch, const char *topic, int32_t pa
     mill_buffer_add_zigzag(scratch, meta->newest_us);
     mill_buffer_add_varint(scratch, meta->upstreams.count);
     for (uint32_t i = 0; i < meta->upstreams.count; i++) {
-        mill_buffer_add_varint(scratch, (uint64_t)meta->upstreams.at[i].partition);
-        mill_buffer_add_zigzag(scratch, meta->upstreams.at[i].offset);
-        mill_buffer_add_zigzag(scratch, meta->upstreams.at[i].newest_us);
+        const struct mill__upstream *up = &meta->upstreams.at[i];
+        mill_buffer_add_varint(scratch, up->stage);
+        mill_buffer_add_varint(scratch, (uint64_t)up->partition);
+        mill_buffer_add_zigzag(scratch, up->offset);
+        mill_buffer_add_zigzag(scratch, up->newest_us);
+        mill_buffer_add_zigzag(scratch, up->announced_us);
+        mill_buffer_add_byte(scratch, up->is_idle);
     }
     mill_buffer_add_u64(scratch, mill_hash64(scratch->p + key_size, scratch->n - key_size));
     struct mill_slice key = {scratch->p, key_size};

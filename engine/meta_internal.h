@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What RocksDB knows of an input: how far its records are in the stored state. Written in the same write batch as that
- * state, so the two cannot disagree. Key "input/<topic>/<partition>"; value: u8 version (1) | u64 state hash | zigzag
- * applied offset | zigzag newest event time | varint n, then n times (varint upstream partition | zigzag offset |
- * zigzag newest event time) | u64 XXH3 of all before.
+ * state, so the two cannot disagree. Key "input/<topic>/<partition>"; value: u8 version (2) | u64 state hash | zigzag
+ * applied offset | zigzag newest event time | varint n, then n times (varint upstream stage | varint upstream partition
+ * | zigzag offset | zigzag newest event time | zigzag announced | u8 idle) | u64 XXH3 of all before. Version 1 named an
+ * upstream by its partition only, so that what it had of several stages cannot be told apart: refused.
  */
 #ifndef MILL_ENGINE_META_INTERNAL_H
 #define MILL_ENGINE_META_INTERNAL_H
 
 #include "featurestore/featurestore.h"
 
-/* The highest offset of an upstream partition that was folded, and the newest event time from there. */
+/* One partition of the topic of an earlier stage: the highest offset that was folded, the newest event time from there,
+ * and what it has announced (rekey_internal.h). */
 struct mill__upstream {
+    uint32_t stage;
     int32_t partition;
     int64_t offset, newest_us;
+    int64_t announced_us; /* INT64_MIN: nothing yet */
+    bool is_idle;
 };
 
 struct mill__upstreams {
     struct mill__upstream *at;
     uint32_t count, capacity;
 };
-/* Finds or adds (offset -1, newest INT64_MIN). The pointer is good until the next call. */
-struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, int32_t partition);
+/* Finds or adds (offset -1, times INT64_MIN). The pointer is good until the next call. */
+struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, uint32_t stage, int32_t partition);
+/* An announcement was read. */
+void mill__upstream_announce(struct mill__upstream *up, int64_t newest_us, bool is_idle);
+/* The event time that no event still to come is behind by more than the lateness, whatever its upstream: the least that
+ * was announced, idle ones left out; where all are idle, the most. *ret_idle: all are. INT64_MIN: not known yet. */
+int64_t mill__upstreams_announced(const struct mill__upstreams *upstreams, bool *ret_idle);
 void mill__upstreams_clear(struct mill__upstreams *upstreams);
-/* Entries of from are put into to, in the place of those of the same partition. */
+/* Entries of from are put into to, in the place of those of the same upstream. */
 void mill__upstreams_copy(struct mill__upstreams *to, const struct mill__upstreams *from);
 
 struct mill__input_meta {

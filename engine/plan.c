@@ -202,6 +202,7 @@ static void build_flow(struct mill__plan *plan, uint32_t source, const struct fl
     flow->schema.fields = mill_arena_array(&plan->arena, struct mill_field, flow->schema.field_count);
     memcpy(flow->schema.fields, fields->fields, fields->field_count * sizeof(*fields->fields));
     flow->stage_count = draft->stage_count;
+    flow->announces = draft->stage_count > 2;
     flow->stages = mill_arena_zarray(&plan->arena, struct mill__stage, draft->stage_count);
     for (uint32_t s = 0; s < draft->stage_count; s++) {
         const struct stage_draft *from = &draft->stages[s];
@@ -451,6 +452,7 @@ static int build(struct mill__plan *plan, const struct mill__plan_options *optio
     struct flow_draft *drafts = mill_arena_zarray(&plan->arena, struct flow_draft, project->source_count);
     uint32_t stages = 0;
 
+    plan->idle_timeout_us = 5 * 60 * INT64_C(1000000);
     plan->partition_count = project->kafka.internal_partitions;
     for (uint32_t s = 0; project->kafka.internal_partitions == 0 && counts != NULL && s < project->source_count; s++) {
         plan->partition_count = counts[s] > plan->partition_count ? counts[s] : plan->partition_count;

@@ -39,6 +39,7 @@ struct mill__flow {
     struct mill_schema schema; /* source fields, then the columns of each use of each stage */
     struct mill__stage *stages;
     uint32_t stage_count;
+    bool announces; /* inputs tell later stages how far they are: rows may skip stages there */
 };
 
 /* A head: what is done with a feature service's vector once it is complete. Without a model the vector itself is the
@@ -64,7 +65,8 @@ struct mill__plan {
     uint32_t topic_count;
     int32_t partition_count; /* of every topic that state depends on */
     uint32_t merge_group_count;
-    uint64_t state_hash; /* of everything that gives stored state its meaning */
+    int64_t idle_timeout_us; /* a partition without events for so long holds nothing back */
+    uint64_t state_hash;     /* of everything that gives stored state its meaning */
     struct mill_arena arena;
 };
 

@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 
-enum { REKEY_VERSION = 1 };
+enum { REKEY_VERSION = 2, STAGES_MAX = 1024 };
 
 uint64_t mill__rekey_layout_hash(const struct mill_schema *schema, const struct mill__stage *stage)
 {
@@ -37,16 +37,31 @@ static void encode_value(const struct mill_column *column, uint32_t row, struct 
     }
 }
 
+static void encode_upstream(const struct mill__rekey_origin *origin, enum mill__rekey_kind kind,
+                            struct mill_buffer *out)
+{
+    mill_buffer_add_byte(out, REKEY_VERSION);
+    mill_buffer_add_byte(out, (uint8_t)kind);
+    mill_buffer_add_varint(out, origin->upstream_stage);
+    mill_buffer_add_varint(out, (uint64_t)origin->upstream_partition);
+}
+
+void mill__rekey_announce(const struct mill__rekey_origin *origin, struct mill_buffer *out)
+{
+    encode_upstream(origin, MILL__REKEY_ANNOUNCEMENT, out);
+    mill_buffer_add_zigzag(out, origin->newest_us);
+    mill_buffer_add_byte(out, origin->is_idle);
+}
+
 void mill__rekey_encode(const struct mill__stage *stage, const struct mill_batch *batch, uint32_t row,
                         const struct mill__rekey_origin *origin, struct mill_buffer *out)
 {
-    mill_buffer_add_byte(out, REKEY_VERSION);
+    encode_upstream(origin, MILL__REKEY_EVENT, out);
+    mill_buffer_add_varint(out, (uint64_t)origin->upstream_offset);
     mill_buffer_add_u64(out, stage->carried_hash);
     mill_buffer_add_varint(out, (uint64_t)origin->source_partition);
     mill_buffer_add_varint(out, (uint64_t)origin->source_offset);
     mill_buffer_add_zigzag(out, batch->event_time_us[row]);
-    mill_buffer_add_varint(out, (uint64_t)origin->upstream_partition);
-    mill_buffer_add_varint(out, (uint64_t)origin->upstream_offset);
 
     uint32_t bitmap_size = (stage->carried_count + 7) / 8;
     mill_buffer_reserve(out, bitmap_size);
@@ -95,30 +110,54 @@ static uint64_t bounded(struct mill_cursor *c, uint64_t max)
     return v;
 }
 
+static void decode_announcement(struct mill_cursor *c, struct mill__rekey_origin *origin)
+{
+    origin->newest_us = mill_cursor_zigzag(c);
+    origin->is_idle = mill_cursor_byte(c) != 0;
+}
+
+static void decode_event(const struct mill__stage *stage, struct mill_cursor *c, struct mill_batch *batch, uint32_t row,
+                         struct mill__rekey_origin *origin)
+{
+    origin->upstream_offset = (int64_t)bounded(c, INT64_MAX);
+    c->bad |= mill_cursor_u64(c) != stage->carried_hash;
+    origin->source_partition = (int32_t)bounded(c, INT32_MAX);
+    origin->source_offset = (int64_t)bounded(c, INT64_MAX);
+    batch->event_time_us[row] = mill_cursor_zigzag(c);
+    const char *bitmap = mill_cursor_take(c, (stage->carried_count + 7) / 8);
+    for (uint32_t i = 0; i < stage->carried_count && !c->bad; i++) {
+        if ((uint8_t)bitmap[i / 8] >> (i % 8) & 1) {
+            decode_value(c, &batch->columns[stage->carried[i]], row);
+        }
+    }
+}
+
 int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value, struct mill_batch *batch, uint32_t row,
                        struct mill__rekey_origin *ret_origin)
 {
     struct mill_cursor c = mill_cursor_of(value);
+    struct mill__rekey_origin origin = {0};
 
-    if (mill_cursor_byte(&c) != REKEY_VERSION || mill_cursor_u64(&c) != stage->carried_hash) {
+    *ret_origin = (struct mill__rekey_origin){.kind = MILL__REKEY_NEITHER};
+    if (mill_cursor_byte(&c) != REKEY_VERSION) {
         return MILL_EDATA;
     }
-    ret_origin->source_partition = (int32_t)bounded(&c, INT32_MAX);
-    ret_origin->source_offset = (int64_t)bounded(&c, INT64_MAX);
-    batch->event_time_us[row] = mill_cursor_zigzag(&c);
-    ret_origin->upstream_partition = (int32_t)bounded(&c, INT32_MAX);
-    ret_origin->upstream_offset = (int64_t)bounded(&c, INT64_MAX);
-    const char *bitmap = mill_cursor_take(&c, (stage->carried_count + 7) / 8);
-    for (uint32_t i = 0; i < stage->carried_count && !c.bad; i++) {
-        if ((uint8_t)bitmap[i / 8] >> (i % 8) & 1) {
-            decode_value(&c, &batch->columns[stage->carried[i]], row);
-        }
+    origin.kind = (enum mill__rekey_kind)bounded(&c, MILL__REKEY_ANNOUNCEMENT);
+    origin.upstream_stage = (uint32_t)bounded(&c, STAGES_MAX);
+    origin.upstream_partition = (int32_t)bounded(&c, INT32_MAX);
+    if (origin.kind == MILL__REKEY_ANNOUNCEMENT) {
+        decode_announcement(&c, &origin);
+    } else {
+        decode_event(stage, &c, batch, row, &origin);
     }
-    if (c.bad || c.p != c.end) {
+    if (c.bad || c.p != c.end || origin.upstream_stage >= stage->index) {
         return MILL_EDATA;
     }
-    batch->offset[row] = ret_origin->source_offset;
-    mill_bit_set(batch->live, row);
+    if (origin.kind == MILL__REKEY_EVENT) {
+        batch->offset[row] = origin.source_offset;
+        mill_bit_set(batch->live, row);
+    }
+    *ret_origin = origin;
     return MILL_OK;
 }
 

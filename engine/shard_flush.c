@@ -92,6 +92,9 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
         mill__shard_check_online(shard);
         MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));
         MILL_TRY(mill__shard_settle_online(shard, err));
+        for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+            mill__input_announce(input);
+        }
         if (shard->engine->kv != NULL) {
             fill_batch(shard);
         }

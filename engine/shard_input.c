@@ -99,12 +99,16 @@ static int check_applied(struct mill__input *input, int64_t low, int64_t high, s
     return MILL_OK;
 }
 
-/* Partitions of the topic that the stage before reads. A row may skip stages, so the widest counts. */
-static int32_t upstream_count(const struct mill__input *input)
+/* All partitions of all earlier stages: one that has sent nothing yet holds windows open as well. */
+static void list_upstreams(const struct mill__input *input, struct mill__upstreams *upstreams)
 {
-    int32_t source_count = input->shard->engine->source_partitions[input->stage->source];
-    int32_t count = input->shard->plan->partition_count;
-    return source_count > count ? source_count : count;
+    for (uint32_t stage = 0; stage < input->stage->index; stage++) {
+        int32_t count = stage == 0 ? input->shard->engine->source_partitions[input->stage->source]
+                                   : input->shard->plan->partition_count;
+        for (int32_t p = 0; p < count; p++) {
+            mill__upstreams_find(upstreams, stage, p);
+        }
+    }
 }
 
 /* Where to read on: behind what the stored state has, or from the beginning where there is none. */
@@ -118,17 +122,15 @@ static int find_position(struct mill__input *input, int64_t *ret_offset, struct 
     MILL_TRY(mill_kafka_watermarks(&shard->engine->kafka, input->stage->topic, input->number, WATERMARKS_TIMEOUT_MS,
                                    &low, &high, err));
     *ret_offset = low;
-    for (int32_t p = 0; input->stage->index > 0 && p < upstream_count(input); p++) {
-        mill__upstreams_find(&input->loaded, p); /* one that has sent nothing yet holds windows open as well */
+    int rc = 0;
+    if (shard->engine->kv != NULL) {
+        rc = mill__meta_read(shard->engine->kv, input->stage->topic, input->number, &input->applied, err);
     }
-    if (shard->engine->kv == NULL) {
-        return MILL_OK;
-    }
-    int rc = mill__meta_read(shard->engine->kv, input->stage->topic, input->number, &input->applied, err);
+    list_upstreams(input, &input->applied.upstreams);
+    mill__upstreams_copy(&input->loaded, &input->applied.upstreams);
     if (rc <= 0) {
         return rc;
     }
-    mill__upstreams_copy(&input->loaded, &input->applied.upstreams);
     *ret_offset = input->applied.applied_offset + 1;
     return check_applied(input, low, high, err);
 }
@@ -206,6 +208,7 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
         return rc;
     }
     input->data_ns = mill_clock_mono_ns();
+    input->announced_us = INT64_MIN;
     *ret_user = input;
     mill_log(MILL_LOG_INFO, "engine", "shard %u takes topic '%s' partition %d from offset %lld", shard->index,
              stage->topic, number, (long long)*ret_offset);
@@ -268,15 +271,17 @@ void mill__shard_revoked(void *context, struct mill_partition *partition, void *
 
 /*
  * The event time that no upstream partition is behind, but for those that are more than an hour behind the newest: they
- * would keep every window of the others open.
+ * would keep every window of the others open. An event from a source's own topic says how far its partition is; one
+ * that has come through another stage does not, since that stage waits for partitions of its own.
  */
 static int64_t slowest_upstream(const struct mill__upstreams *upstreams)
 {
     int64_t newest_us = INT64_MIN, slowest_us = INT64_MAX;
 
     for (uint32_t i = 0; i < upstreams->count; i++) {
-        int64_t t = upstreams->at[i].newest_us;
-        newest_us = t > newest_us ? t : newest_us;
+        const struct mill__upstream *up = &upstreams->at[i];
+        int64_t t = up->stage == 0 && up->newest_us > up->announced_us ? up->newest_us : up->announced_us;
+        newest_us = up->newest_us > newest_us ? up->newest_us : newest_us;
         slowest_us = t < slowest_us ? t : slowest_us;
     }
     if (newest_us == INT64_MIN) {
@@ -315,7 +320,8 @@ static int decode_source(struct mill__input *input, struct mill_error *err)
 /* At-least-once delivery may bring an event twice: what its upstream partition has sent before is dropped here. */
 static bool is_duplicate(struct mill__input *input, const struct mill__rekey_origin *origin, int64_t event_time_us)
 {
-    struct mill__upstream *up = mill__upstreams_find(&input->loaded, origin->upstream_partition);
+    struct mill__upstream *up =
+        mill__upstreams_find(&input->loaded, origin->upstream_stage, origin->upstream_partition);
     if (origin->upstream_offset <= up->offset) {
         return true;
     }
@@ -334,12 +340,14 @@ static void decode_rekeyed(struct mill__input *input)
     batch->row_count = input->record_count;
     for (uint32_t row = 0; row < input->record_count; row++) {
         struct mill__rekey_origin *origin = &input->origins[row];
-        *origin = (struct mill__rekey_origin){.upstream_partition = -1};
         input->pass.newest_before[row] = slowest_upstream(&input->loaded);
         if (mill__rekey_decode(input->stage, input->records[row].value, batch, row, origin) < 0) {
-            *origin = (struct mill__rekey_origin){.upstream_partition = -1};
             mill_reject_row(&input->pass.rejects, batch, row, MILL_REJECT_INCOMPATIBLE,
                             "not a re-keyed record of this version and definition of the project");
+        } else if (origin->kind == MILL__REKEY_ANNOUNCEMENT) {
+            mill__upstream_announce(
+                mill__upstreams_find(&input->loaded, origin->upstream_stage, origin->upstream_partition),
+                origin->newest_us, origin->is_idle);
         } else if (is_duplicate(input, origin, batch->event_time_us[row])) {
             mill_bit_clear(batch->live, row);
             duplicates++;
@@ -379,6 +387,22 @@ int mill__input_load(struct mill__input *input, struct mill_error *err)
     return 1;
 }
 
+static void note_upstream(struct mill__input *input, const struct mill__rekey_origin *origin, int64_t event_time_us)
+{
+    if (origin->kind == MILL__REKEY_NEITHER) {
+        return;
+    }
+    struct mill__upstream *up =
+        mill__upstreams_find(&input->applied.upstreams, origin->upstream_stage, origin->upstream_partition);
+    if (origin->kind == MILL__REKEY_ANNOUNCEMENT) {
+        mill__upstream_announce(up, origin->newest_us, origin->is_idle);
+        return;
+    }
+    up->offset = origin->upstream_offset > up->offset ? origin->upstream_offset : up->offset;
+    up->newest_us = event_time_us > up->newest_us ? event_time_us : up->newest_us;
+    up->is_idle = false;
+}
+
 /* Rows from <= i < to are folded and sent. */
 static void note_applied(struct mill__input *input, uint32_t from, uint32_t to)
 {
@@ -390,12 +414,8 @@ static void note_applied(struct mill__input *input, uint32_t from, uint32_t to)
         if (live && t > input->applied.newest_us) {
             input->applied.newest_us = t;
         }
-        if (input->stage->index > 0 && input->origins[row].upstream_partition >= 0) {
-            struct mill__upstream *up =
-                mill__upstreams_find(&input->applied.upstreams, input->origins[row].upstream_partition);
-            up->offset =
-                input->origins[row].upstream_offset > up->offset ? input->origins[row].upstream_offset : up->offset;
-            up->newest_us = live && t > up->newest_us ? t : up->newest_us;
+        if (input->stage->index > 0) {
+            note_upstream(input, &input->origins[row], live ? t : INT64_MIN);
         }
     }
     input->applied.applied_offset = input->records[to - 1].offset;

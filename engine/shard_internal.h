@@ -67,7 +67,8 @@ struct mill__input {
 
     struct mill__upstreams loaded;   /* stages behind 0: what was taken into batches */
     struct mill__input_meta applied; /* what has been folded and sent out */
-    uint64_t known_duplicates;
+    int64_t announced_us;            /* to later stages, with announced_idle; INT64_MIN: nothing yet */
+    bool announced_idle;
     int64_t data_ns; /* monotonic time of the last record, for max_idle */
 
     struct mill_metric *lag, *watermark;
@@ -121,8 +122,9 @@ struct mill__shard {
     struct mill__shard_metrics metrics;
 
     /* Read by other threads. */
-    _Atomic unsigned trouble; /* enum mill__trouble bits */
-    _Atomic uint64_t moved;   /* counts every step forward; a still number means idle */
+    _Atomic unsigned trouble;   /* enum mill__trouble bits */
+    _Atomic uint64_t moved;     /* counts every step forward; a still number means idle */
+    _Atomic uint64_t announced; /* counts what flushes have told others */
     _Atomic uint32_t input_count;
     _Atomic int64_t first_ns, last_ns; /* monotonic times of the first and last batch; 0: none yet */
     _Atomic bool is_at_end;
@@ -148,6 +150,9 @@ void mill__input_emit(struct mill__input *input);
 int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
 void mill__shard_close_outputs(struct mill__shard *shard);
 extern const struct mill__sink mill__shard_sink; /* context: the input */
+/* Waits where the producer's queue is full. partition -1: by the key. */
+void mill__shard_send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
+                      struct mill_slice value);
 void mill__shard_send_dead_letters(struct mill__input *input);
 
 /* shard_online.c */
@@ -168,6 +173,13 @@ void mill__rebuild_begin(struct mill__shard *shard, struct mill__task *task);
 /* A step for all tasks, as far as the window to the online store allows. */
 int mill__shard_rebuild(struct mill__shard *shard, struct mill_error *err) MILL_MUST_CHECK;
 void mill__rebuild_clear(struct mill__rebuild *rebuild);
+
+/* shard_announce.c */
+/* The event time that no event to come is behind by more than the lateness; INT64_MIN: not known. *ret_idle: nobody
+ * should wait for this input. */
+int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle);
+/* Tells later stages, where that has changed. Everything before must be acknowledged. */
+void mill__input_announce(struct mill__input *input);
 
 /* shard_flush.c */
 /* Everything out and acknowledged, then state and applied offsets into RocksDB. MILL_ERETRY/MILL_EUNAVAIL: not now,

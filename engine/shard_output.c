@@ -56,8 +56,8 @@ void mill__shard_close_outputs(struct mill__shard *shard)
 }
 
 /* The queue is bounded: where it is full the shard waits here for the broker, which is what holds back its inputs. */
-static void send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
-                 struct mill_slice value)
+void mill__shard_send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
+                      struct mill_slice value)
 {
     struct mill_error err;
     int rc;
@@ -122,9 +122,9 @@ static void on_row(void *context, struct mill__pass *pass, uint32_t u, uint32_t 
     if (config->topic != NULL) {
         mill_buffer_reset(&shard->text);
         mill__encode_row(shard->engine->encoder, use, pass->flow->source, &pass->batch, row, &shard->text);
-        send(shard, shard->view_topics[use->view], -1,
-             key_text(shard, &pass->batch, use->use.key_columns, config->spec.entity.key_count, row),
-             mill_buffer_slice(&shard->text));
+        mill__shard_send(shard, shard->view_topics[use->view], -1,
+                         key_text(shard, &pass->batch, use->use.key_columns, config->spec.entity.key_count, row),
+                         mill_buffer_slice(&shard->text));
     }
 }
 
@@ -137,8 +137,9 @@ static void on_score(void *context, struct mill__pass *pass, const struct mill__
     mill_counter_add(shard->metrics.scores[model - shard->plan->models], 1);
     mill_buffer_reset(&shard->text);
     mill__encode_score(shard->engine->encoder, model, &pass->batch, row, values, mill_clock_wall_us(), &shard->text);
-    send(shard, shard->scores_topic, -1, key_text(shard, &pass->batch, model->key_columns, model->key_part_count, row),
-         mill_buffer_slice(&shard->text));
+    mill__shard_send(shard, shard->scores_topic, -1,
+                     key_text(shard, &pass->batch, model->key_columns, model->key_part_count, row),
+                     mill_buffer_slice(&shard->text));
 }
 
 static void on_forward(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row)
@@ -148,6 +149,7 @@ static void on_forward(void *context, struct mill__pass *pass, const struct mill
     struct mill__rekey_origin origin = {
         .source_partition = input->stage->index == 0 ? input->number : input->origins[row].source_partition,
         .source_offset = pass->batch.offset[row],
+        .upstream_stage = input->stage->index,
         .upstream_partition = input->number,
         .upstream_offset = input->records[row].offset,
     };
@@ -158,8 +160,8 @@ static void on_forward(void *context, struct mill__pass *pass, const struct mill
     mill_assert(has_key);
     mill_buffer_reset(&shard->text);
     mill__rekey_encode(stage, &pass->batch, row, &origin, &shard->text);
-    send(shard, shard->stage_topics[mill__plan_topic_number(shard->plan, stage)], partition,
-         mill_buffer_slice(&shard->key), mill_buffer_slice(&shard->text));
+    mill__shard_send(shard, shard->stage_topics[mill__plan_topic_number(shard->plan, stage)], partition,
+                     mill_buffer_slice(&shard->key), mill_buffer_slice(&shard->text));
 }
 
 const struct mill__sink mill__shard_sink = {.row = on_row, .score = on_score, .forward = on_forward};
@@ -185,7 +187,7 @@ void mill__shard_send_dead_letters(struct mill__input *input)
         };
         mill_buffer_reset(&shard->text);
         mill__encode_dead_letter(shard->engine->encoder, &letter, &shard->text);
-        send(shard, shard->dead_letter_topic, -1, record->key, mill_buffer_slice(&shard->text));
+        mill__shard_send(shard, shard->dead_letter_topic, -1, record->key, mill_buffer_slice(&shard->text));
         mill_counter_add(shard->metrics.rejected[topic * MILL_REJECT_REASON_COUNT + reject->reason], 1);
     }
 }

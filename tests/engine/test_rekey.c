@@ -25,7 +25,7 @@ static uint32_t carried[] = {0, 1, 2, 3, 4};
 static struct mill__stage stage_of(const struct mill_entity *entity)
 {
     struct mill__stage stage = {.topic = "p.v.rekey",
-                                .index = 1,
+                                .index = 3,
                                 .entity = entity,
                                 .key_columns = {3, 1},
                                 .carried = carried,
@@ -82,12 +82,18 @@ static void test_round_trip(void **state)
     mill_batch_init(&in, &schema, 64, &arena);
     mill_batch_init(&out, &schema, 64, &arena);
     for (uint32_t row = 0; row < 64; row++) {
-        struct mill__rekey_origin origin = {(int32_t)row, INT32_MAX - (int32_t)row, INT64_MAX - row, row * 5};
+        struct mill__rekey_origin origin = {.upstream_stage = row % 3,
+                                            .upstream_partition = INT32_MAX - (int32_t)row,
+                                            .source_partition = (int32_t)row,
+                                            .source_offset = INT64_MAX - row,
+                                            .upstream_offset = row * 5};
         struct mill__rekey_origin back;
         fill(&in, row, row);
         mill__rekey_encode(&stage, &in, row, &origin, &bytes[row]);
         assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes[row]), &out, row, &back), MILL_OK);
+        assert_int_equal(back.kind, MILL__REKEY_EVENT);
         assert_int_equal(back.source_partition, origin.source_partition);
+        assert_int_equal(back.upstream_stage, origin.upstream_stage);
         assert_int_equal(back.source_offset, origin.source_offset);
         assert_int_equal(back.upstream_partition, origin.upstream_partition);
         assert_int_equal(back.upstream_offset, origin.upstream_offset);
@@ -108,7 +114,11 @@ static void test_refuses_other_bytes(void **state)
     struct mill_batch batch;
     struct mill_buffer bytes = {0};
     struct mill__stage stage = stage_of(&by_name), other = stage_of(&by_name);
-    struct mill__rekey_origin origin = {1, 2, 3, 4}, back;
+    struct mill__rekey_origin back, origin = {.upstream_stage = 2,
+                                              .upstream_partition = 1,
+                                              .source_partition = 2,
+                                              .source_offset = 3,
+                                              .upstream_offset = 4};
 
     (void)state;
     mill_arena_init(&arena, 0);
@@ -125,8 +135,47 @@ static void test_refuses_other_bytes(void **state)
     other.carried_count = 4;
     other.carried_hash = mill__rekey_layout_hash(&schema, &other);
     assert_int_equal(mill__rekey_decode(&other, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_EDATA);
-    bytes.p[0] = 2;
+    assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_OK);
+    stage.index = 2; /* a stage hears of earlier ones only */
     assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_EDATA);
+    stage.index = 3;
+    bytes.p[0] = 1;
+    assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_EDATA);
+    assert_int_equal(back.kind, MILL__REKEY_NEITHER);
+    mill_buffer_clear(&bytes);
+    mill_arena_clear(&arena);
+}
+
+static void test_announcements(void **state)
+{
+    static const int64_t times[] = {INT64_MIN, -1, 0, INT64_C(1357035420000000), INT64_MAX};
+    struct mill_arena arena;
+    struct mill_batch batch;
+    struct mill_buffer bytes = {0};
+    struct mill__stage stage = stage_of(&by_name);
+
+    (void)state;
+    mill_arena_init(&arena, 0);
+    mill_batch_init(&batch, &schema, 1, &arena);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct mill__rekey_origin back, origin = {.upstream_stage = i % 3,
+                                                  .upstream_partition = (int32_t)i * 100,
+                                                  .newest_us = times[i],
+                                                  .is_idle = i % 2 == 0};
+        mill_buffer_reset(&bytes);
+        mill__rekey_announce(&origin, &bytes);
+        assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_OK);
+        assert_int_equal(back.kind, MILL__REKEY_ANNOUNCEMENT);
+        assert_int_equal(back.upstream_stage, origin.upstream_stage);
+        assert_int_equal(back.upstream_partition, origin.upstream_partition);
+        assert_true(back.newest_us == origin.newest_us);
+        assert_int_equal(back.is_idle, origin.is_idle);
+        assert_false(mill_bit_get(batch.live, 0));
+        for (size_t n = 0; n < bytes.n; n++) {
+            struct mill_slice cut = {bytes.p, n};
+            assert_int_equal(mill__rekey_decode(&stage, cut, &batch, 0, &back), MILL_EDATA);
+        }
+    }
     mill_buffer_clear(&bytes);
     mill_arena_clear(&arena);
 }
@@ -166,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_refuses_other_bytes),
+        cmocka_unit_test(test_announcements),
         cmocka_unit_test(test_key_and_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

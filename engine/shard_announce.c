@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Announcements: how far an input is, said to every partition of the later stages of its flow once everything before is
+ * acknowledged (rekey_internal.h). So a later stage knows how far its own input is complete from that input alone: no
+ * clock, no bound on how far partitions may be apart. Called at each flush.
+ */
+#include "base/clock.h"
+#include "engine/engine_internal.h"
+#include "engine/shard_internal.h"
+
+/* A partition at its end that has had no event for that long: the one place where a wall clock has a say. */
+static bool is_idle(const struct mill__input *input)
+{
+    return !input->is_loaded && input->record_count == 0 && mill_partition_is_at_end(input->partition) &&
+           mill_clock_mono_ns() - input->data_ns >= input->shard->plan->idle_timeout_us * 1000;
+}
+
+int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle)
+{
+    if (input->stage->index > 0) {
+        return mill__upstreams_announced(&input->applied.upstreams, ret_idle);
+    }
+    *ret_idle = is_idle(input);
+    return input->applied.newest_us;
+}
+
+static void announce(struct mill__input *input, const struct mill__rekey_origin *origin)
+{
+    struct mill__shard *shard = input->shard;
+    const struct mill__flow *flow = &shard->plan->flows[input->stage->source];
+
+    mill_buffer_reset(&shard->text);
+    mill__rekey_announce(origin, &shard->text);
+    for (uint32_t s = input->stage->index + 1; s < flow->stage_count; s++) {
+        unsigned topic = shard->stage_topics[mill__plan_topic_number(shard->plan, &flow->stages[s])];
+        for (int32_t p = 0; p < shard->plan->partition_count; p++) {
+            mill__shard_send(shard, topic, p, (struct mill_slice){0}, mill_buffer_slice(&shard->text));
+        }
+    }
+}
+
+void mill__input_announce(struct mill__input *input)
+{
+    struct mill__rekey_origin origin = {
+        .kind = MILL__REKEY_ANNOUNCEMENT,
+        .upstream_stage = input->stage->index,
+        .upstream_partition = input->number,
+    };
+    const struct mill__flow *flow = &input->shard->plan->flows[input->stage->source];
+
+    if (!flow->announces || input->stage->index + 1 == flow->stage_count) {
+        return;
+    }
+    origin.newest_us = mill__input_complete(input, &origin.is_idle);
+    if (origin.newest_us != input->announced_us || origin.is_idle != input->announced_idle) {
+        announce(input, &origin);
+        input->announced_us = origin.newest_us;
+        input->announced_idle = origin.is_idle;
+        atomic_fetch_add_explicit(&input->shard->announced, 1, memory_order_relaxed);
+    }
+}
