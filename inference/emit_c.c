@@ -115,6 +115,78 @@ static void emit_sets(const struct mill__forest *f, struct mill_buffer *out)
     end_array(out);
 }
 
+/* Steps of an ONNX graph as a table, and the function that takes them. */
+static void emit_steps(const struct mill__forest *f, struct mill_buffer *out)
+{
+    begin_array(out, "int", "step_kind", f->steps.n);
+    for (uint32_t i = 0; i < f->steps.n; i++) {
+        next_element(out, i);
+        mill_buffer_printf(out, "%d", (int)f->steps.at[i].kind);
+    }
+    end_array(out);
+    begin_array(out, "float", "step_number", 2 * f->steps.n);
+    for (uint32_t i = 0; i < 2 * f->steps.n; i++) {
+        next_element(out, i);
+        print_number(out, (double)(i % 2 == 0 ? f->steps.at[i / 2].a : f->steps.at[i / 2].b));
+    }
+    end_array(out);
+    mill_buffer_add_string(
+        out, "\nstatic float take_steps(int i, int count, float x)\n{\n    for (; count > 0; i++, count--) {\n"
+             "        float a = step_number[2 * i], b = step_number[2 * i + 1];\n        switch (step_kind[i]) {\n"
+             "        case 0: x = (a != a ? x != x : x == a) ? b : x; break;\n        case 1: x = x - a; break;\n"
+             "        case 2: x = x * a; break;\n        case 3: x = x + a; break;\n"
+             "        case 4: x = x / a; break;\n        case 5: x = x < a ? a : x > b ? b : x; break;\n"
+             "        default: x = expf(x); break;\n        }\n    }\n    return x;\n}\n");
+}
+
+/* Where the steps of each feature begin, and how many there are. */
+static void emit_conditions(const struct mill__forest *f, struct mill_buffer *out)
+{
+    begin_array(out, "int", "condition", 2 * f->feature_count);
+    for (uint32_t i = 0; i < f->feature_count; i++) {
+        next_element(out, i);
+        mill_buffer_printf(out, "%u, %u", f->conditions[i].begin, f->conditions[i].count);
+    }
+    end_array(out);
+}
+
+static void emit_linear(const struct mill__forest *f, struct mill_buffer *out)
+{
+    begin_array(out, "double", "linear_constant", f->linear_leaves.n);
+    for (uint32_t i = 0; i < f->linear_leaves.n; i++) {
+        next_element(out, i);
+        print_number(out, f->linear_leaves.at[i].constant);
+    }
+    end_array(out);
+    begin_array(out, "int", "linear_terms", 2 * f->linear_leaves.n);
+    for (uint32_t i = 0; i < f->linear_leaves.n; i++) {
+        next_element(out, i);
+        mill_buffer_printf(out, "%u, %u", f->linear_leaves.at[i].begin, f->linear_leaves.at[i].count);
+    }
+    end_array(out);
+    begin_array(out, "int", "term_feature", f->linear_terms.n);
+    for (uint32_t i = 0; i < f->linear_terms.n; i++) {
+        next_element(out, i);
+        mill_buffer_printf(out, "%u", f->linear_terms.at[i].feature);
+    }
+    end_array(out);
+    begin_array(out, "double", "term_coefficient", f->linear_terms.n);
+    for (uint32_t i = 0; i < f->linear_terms.n; i++) {
+        next_element(out, i);
+        print_number(out, f->linear_terms.at[i].coefficient);
+    }
+    end_array(out);
+    mill_buffer_printf(out,
+                       "\nstatic double leaf_value(int leaf, const double *row)\n{\n"
+                       "    double sum = linear_constant[leaf];\n    int j = linear_terms[2 * leaf];\n"
+                       "    for (; j < linear_terms[2 * leaf] + linear_terms[2 * leaf + 1]; j++) {\n"
+                       "        double x = row[term_feature[j]];\n        if (x != x) {\n"
+                       "            return leaves[leaf]; /* missing */\n        }\n"
+                       "        sum += term_coefficient[j] * (x <= %a && x >= %a ? 0 : x);\n    }\n"
+                       "    return sum;\n}\n",
+                       MILL__ZERO_MAX, -MILL__ZERO_MAX);
+}
+
 static void emit_walk(const struct mill__forest *f, struct mill_buffer *out)
 {
     const char *cell = f->cells_f64 ? "double" : "float";
@@ -137,6 +209,10 @@ static void emit_walk(const struct mill__forest *f, struct mill_buffer *out)
         "\nstatic int leaf_of(const int *tree, const %s *row)\n{\n    int at = tree[2] > 1 ? 0 : -1;\n"
         "    while (at >= 0) {\n        int i = tree[0] + at, left;\n        %s x = row[node_feature[i]];\n",
         cell, cell);
+    if (f->conditions != NULL) {
+        mill_buffer_add_string(out, "        x = take_steps(condition[2 * node_feature[i]], "
+                                    "condition[2 * node_feature[i] + 1], (float)x);\n");
+    }
     if (f->sets.n > 0) {
         mill_buffer_add_string(out, "        if (node_flags[i] & 4) {\n"
                                     "            left = set_left(sets + 6 * node_set[i], x);\n        } else\n");
@@ -161,13 +237,19 @@ static void emit_margin(const struct mill__forest *f, const char *name, struct m
                        "    for (t = 0; t < %u; t++) {\n        const int *tree = trees + 4 * t;\n"
                        "        int leaf = tree[1] + leaf_of(tree, row);\n",
                        f->trees.n);
+    const char *value = f->vector_size > 1       ? "leaves[leaf * VECTOR + k]"
+                        : f->linear_leaves.n > 0 ? "leaf_value(leaf, row)"
+                                                 : "leaves[leaf]";
     if (f->vector_size > 1) {
-        mill_buffer_printf(out,
-                           "        for (k = 0; k < %u; k++) {\n            out[k] += leaves[leaf * %u + k];\n"
-                           "        }\n    }\n",
-                           f->vector_size, f->vector_size);
+        mill_buffer_printf(out, "        for (k = 0; k < VECTOR; k++)\n    ");
     } else {
-        mill_buffer_add_string(out, "        out[tree[3]] += leaves[leaf];\n    }\n");
+        mill_buffer_add_string(out, "        k = tree[3];\n");
+    }
+    if (f->combine == MILL__MIN || f->combine == MILL__MAX) {
+        mill_buffer_printf(out, "        out[k] = t == 0 || %s %s out[k] ? %s : out[k];\n    }\n", value,
+                           f->combine == MILL__MIN ? "<" : ">", value);
+    } else {
+        mill_buffer_printf(out, "        out[k] += %s;\n    }\n", value);
     }
     if (f->combine == MILL__AVERAGE) {
         mill_buffer_printf(out, "    for (k = 0; k < %u; k++) {\n        out[k] /= %u;\n    }\n", f->margin_count,
@@ -184,20 +266,6 @@ static void emit_margin(const struct mill__forest *f, const char *name, struct m
     mill_buffer_add_string(out, "}\n");
 }
 
-static int check_emittable(const struct mill__forest *f, struct mill_error *err)
-{
-    if (f->linear_leaves.n > 0) {
-        return mill_fail(err, MILL_EDATA, "linear leaves cannot be written as C");
-    }
-    if (f->conditions != NULL) {
-        return mill_fail(err, MILL_EDATA, "a scaler or imputer in front of the trees cannot be written as C");
-    }
-    if (f->combine == MILL__MIN || f->combine == MILL__MAX) {
-        return mill_fail(err, MILL_EDATA, "MIN and MAX over trees cannot be written as C");
-    }
-    return 0;
-}
-
 static bool is_name(const char *name)
 {
     bool ok = name[0] != 0 && !(name[0] >= '0' && name[0] <= '9');
@@ -207,20 +275,30 @@ static bool is_name(const char *name)
     return ok;
 }
 
+/* The objective stands in a comment, and comes from the file. */
+static void print_word(struct mill_buffer *out, const char *word)
+{
+    for (const char *p = word; *p != 0; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == ':';
+        mill_buffer_add_byte(out, plain ? (unsigned char)*p : '_');
+    }
+}
+
 static void emit_header(const struct mill_model *model, const char *name, struct mill_buffer *out)
 {
     const struct mill__forest *f = &model->forest;
     const char *cell = f->cells_f64 ? "double" : "float", *sum = f->sums_f64 ? "double" : "float";
+    mill_buffer_printf(out, "/* Written by tidemill model compile. Source: %s, ", model->info.format_name);
+    print_word(out, model->info.objective);
     mill_buffer_printf(
         out,
-        "/* Written by tidemill model compile. Source: %s, %s, sha256 %s.\n"
+        ", sha256 %s.\n"
         " * row: %u values in the model's order, NaN where missing. Margins: %u values; predictions: %u. */\n"
         "#ifndef %s_H\n#define %s_H\n\n"
         "enum { %s_FEATURES = %u, %s_MARGINS = %u, %s_PREDICTIONS = %u };\n\n"
         "void %s_margin(const %s *row, %s *out);\nvoid %s_predict(const %s *row, %s *out);\n\n#endif\n",
-        model->info.format_name, model->info.objective, model->info.sha256, f->feature_count, f->margin_count,
-        f->output_count, name, name, name, f->feature_count, name, f->margin_count, name, f->output_count, name, cell,
-        sum, name, cell, sum);
+        model->info.sha256, f->feature_count, f->margin_count, f->output_count, name, name, name, f->feature_count,
+        name, f->margin_count, name, f->output_count, name, cell, sum, name, cell, sum);
 }
 
 int mill_model_emit_c(const struct mill_model *model, const char *name, struct mill_buffer *source,
@@ -230,17 +308,28 @@ int mill_model_emit_c(const struct mill_model *model, const char *name, struct m
     if (!is_name(name)) {
         return mill_fail(err, MILL_EUSAGE, "'%s' is not a name in C: letters, digits and '_', no digit first", name);
     }
-    MILL_TRY(check_emittable(f, err));
     mill_buffer_printf(
         source,
         "/* Written by tidemill model compile; standalone C99. The order of additions is part of the result: do not\n"
         " * compile with -ffast-math, and give -ffp-contract=off where the compiler fuses by itself. */\n"
         "#include \"%s.h\"\n\n#include <math.h>\n\n",
         name);
+    if (f->vector_size > 1) {
+        mill_buffer_printf(source, "enum { VECTOR = %u };\n", f->vector_size);
+    }
     emit_nodes(f, source);
     emit_trees(f, source);
     if (f->sets.n > 0) {
         emit_sets(f, source);
+    }
+    if (f->steps.n > 0) {
+        emit_steps(f, source);
+    }
+    if (f->conditions != NULL) {
+        emit_conditions(f, source);
+    }
+    if (f->linear_leaves.n > 0) {
+        emit_linear(f, source);
     }
     emit_walk(f, source);
     emit_margin(f, name, source);

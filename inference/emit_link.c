@@ -22,6 +22,9 @@ static const struct text {
     {MILL__LINK_SORTED, NULL,
      "EACH {\n        int j = k;\n        float v = m[k];\n        for (; j > 0 && out[j - 1] > v; j--) {\n"
      "            out[j] = out[j - 1];\n        }\n        out[j] = v;\n    }"},
+    {MILL__LINK_EXPECTILES, NULL,
+     "out[0] = m[0];\n    EACH if (k > 0) {\n        float s = (m[k] > 0 ? m[k] : 0) + log1pf(expf(-fabsf(m[k])));\n"
+     "        out[k] = out[k - 1] + (1e-6f + s);\n    }"},
     {MILL__LINK_LOGISTIC, "EACH out[k] = 1.0 / (1.0 + exp(-P * m[k]));", NULL},
     {MILL__LINK_LOG1P_EXP, "EACH out[k] = log1p(exp(m[k]));", NULL},
     {MILL__LINK_SIGNED_SQUARE, "EACH out[k] = m[k] < 0 ? -m[k] * m[k] : m[k] * m[k];", NULL},
@@ -34,6 +37,15 @@ static const struct text {
     {MILL__LINK_ONNX_BINARY_LOGISTIC, NULL,
      "float v = 1.0f / (1.0f + expf(-fabsf(m[0])));\n    out[0] = m[0] > 0 ? 1.0f - v : v;\n"
      "    out[1] = m[0] < 0 ? 1.0f - v : v;\n    k = 0;\n    (void)k;"},
+    {MILL__LINK_ONNX_SOFTMAX_ZERO, NULL,
+     "float max = m[0], sum = 0;\n    EACH max = m[k] > max ? m[k] : max;\n    EACH {\n"
+     "        int zero = m[k] > -0.0000001f && m[k] < 0.0000001f;\n"
+     "        m[k] = zero ? m[k] * expf(-max) : expf(m[k] - max);\n        sum += zero ? 0 : m[k];\n    }\n"
+     "    EACH out[k] = m[k] / sum;"},
+    {MILL__LINK_ONNX_PROBIT, NULL,
+     "EACH {\n        float x = 2.0f * m[k] - 1.0f, log = logf((1.0f - x) * (1.0f + x));\n"
+     "        float v = 2.0f / (3.14159f * 0.147f) + 0.5f * log, w = sqrtf(v * v - 1.0f / 0.147f * log) - v;\n"
+     "        out[k] = 1.41421356f * (x < 0 ? -1.0f : 1.0f) * sqrtf(w);\n    }"},
     {MILL__LINK_ONNX_SOFTMAX, NULL,
      "float max = m[0], sum = 0;\n    EACH max = m[k] > max ? m[k] : max;\n"
      "    EACH {\n        m[k] = expf(m[k] - max);\n        sum += m[k];\n    }\n    EACH out[k] = m[k] / sum;"},
@@ -46,7 +58,7 @@ static void expand(const struct mill__forest *forest, const char *text, struct m
         if (strncmp(p, "EACH", 4) == 0) {
             mill_buffer_printf(out, "for (k = 0; k < %u; k++)", forest->margin_count);
             p += 4;
-        } else if (*p == 'P') {
+        } else if (*p == 'P' && p[1] == ' ') {
             mill_buffer_printf(out, "%a", forest->link_param);
             p++;
         } else {
@@ -78,6 +90,11 @@ int mill__emit_link(const struct mill__forest *forest, const char *name, struct 
     }
     mill_buffer_add_string(out, "    ");
     expand(forest, text, out);
+    if (forest->after.count > 0) {
+        mill_buffer_printf(
+            out, "\n    for (k = 0; k < %u; k++) {\n        out[k] = take_steps(%u, %u, (float)out[k]);\n    }",
+            forest->output_count, forest->after.begin, forest->after.count);
+    }
     mill_buffer_add_string(out, "\n}\n");
     return 0;
 }

@@ -42,6 +42,7 @@ void mill__forest_clear(struct mill__forest *forest)
     free(forest->linear_terms.at);
     free(forest->node_covers.at);
     free(forest->leaf_covers.at);
+    free(forest->steps.at);
     free(forest->conditions);
     free(forest->labels);
     free(forest->objective);
@@ -257,4 +258,33 @@ bool mill__node_goes_left(const struct mill__forest *forest, const struct mill__
         return (node->flags & MILL__NAN_LEFT) != 0;
     }
     return (node->flags & MILL__NEVER) == 0 && x <= node->test.threshold;
+}
+
+static float take_step(const struct mill__step *step, float x)
+{
+    switch (step->kind) {
+    case MILL__STEP_IMPUTE:
+        return (isnan(step->a) ? isnan(x) : x == step->a) ? step->b : x;
+    case MILL__STEP_SUBTRACT:
+        return x - step->a;
+    case MILL__STEP_MULTIPLY:
+        return x * step->a;
+    case MILL__STEP_ADD:
+        return x + step->a;
+    case MILL__STEP_DIVIDE:
+        return x / step->a;
+    case MILL__STEP_CLIP:
+        return x < step->a ? step->a : x > step->b ? step->b : x;
+    case MILL__STEP_EXP:
+        return expf(x);
+    }
+    return x;
+}
+
+float mill__forest_take_steps(const struct mill__forest *forest, const struct mill__steps *steps, float x)
+{
+    for (uint32_t i = 0; i < steps->count; i++) {
+        x = take_step(&forest->steps.at[steps->begin + i], x);
+    }
+    return x;
 }

@@ -107,10 +107,23 @@ enum mill__link {
     MILL__LINK_ONNX_BINARY_LOGISTIC, /* sigmoid(-s), sigmoid(s) */
 };
 
-/* ONNX Scaler and Imputer in front of the ensemble, in float: x = imputed(x); (x - offset) * scale. */
-struct mill__condition {
-    float offset, scale, replaced, imputed;
-    bool scales, imputes; /* imputes: x equal to `replaced` (or NaN where that is NaN) becomes `imputed` */
+/* What operators of an ONNX graph do to a value, each in float. */
+enum mill__step_kind {
+    MILL__STEP_IMPUTE, /* x equal to a (or NaN where a is NaN) becomes b */
+    MILL__STEP_SUBTRACT,
+    MILL__STEP_MULTIPLY,
+    MILL__STEP_ADD,
+    MILL__STEP_DIVIDE,
+    MILL__STEP_CLIP, /* to a .. b; NaN stays */
+    MILL__STEP_EXP,
+};
+struct mill__step {
+    enum mill__step_kind kind;
+    float a, b;
+};
+/* Steps one after the other: begin .. begin + count of the forest's. */
+struct mill__steps {
+    uint32_t begin, count;
 };
 
 struct mill__forest {
@@ -138,10 +151,12 @@ struct mill__forest {
     MILL__VECTOR(struct mill__linear_term) linear_terms;
     MILL__VECTOR(float) node_covers; /* weight of the training rows through each node; empty where the file has none */
     MILL__VECTOR(float) leaf_covers;
-    struct mill__condition *conditions; /* feature_count, or NULL */
-    char **feature_names;               /* feature_count, or NULL */
-    int64_t *labels;                    /* ONNX: class labels, or NULL */
-    bool two_labels;                    /* ONNX: the last margin above label_threshold is labels[1], else labels[0] */
+    MILL__VECTOR(struct mill__step) steps;
+    struct mill__steps *conditions; /* ONNX: in front of the ensemble; feature_count, or NULL */
+    struct mill__steps after;       /* ONNX: of each prediction, behind the link */
+    char **feature_names;           /* feature_count, or NULL */
+    int64_t *labels;                /* ONNX: class labels, or NULL */
+    bool two_labels;                /* ONNX: the last margin above label_threshold is labels[1], else labels[0] */
     double label_threshold;
     char *objective, *trainer_version;
 };
@@ -190,6 +205,8 @@ int mill__forest_set_outputs(struct mill__forest *forest, uint64_t margin_count,
 bool mill__set_goes_left(const struct mill__forest *forest, const struct mill__set *set, double x);
 /* The verdict of a node; the slow reference that kernels are tested against, explain and the C emitter follow. */
 bool mill__node_goes_left(const struct mill__forest *forest, const struct mill__node *node, double x);
+
+float mill__forest_take_steps(const struct mill__forest *forest, const struct mill__steps *steps, float x);
 
 /* kZeroThreshold of LightGBM: 1e-35f widened. */
 #define MILL__ZERO_MAX ((double)1e-35f)

@@ -153,7 +153,7 @@ static double link_one(const struct mill__forest *forest, double m)
     }
 }
 
-void mill__link_apply(const struct mill__forest *forest, double *row)
+static void apply_link(const struct mill__forest *forest, double *row)
 {
     uint32_t n = forest->margin_count;
     for (uint32_t k = 0; k < n && forest->prediction_divisor != 1; k++) {
@@ -203,5 +203,18 @@ void mill__link_apply(const struct mill__forest *forest, double *row)
     }
     for (uint32_t k = 0; k < n; k++) {
         row[k] = link_one(forest, row[k]);
+    }
+}
+
+bool mill__link_changes(const struct mill__forest *forest)
+{
+    return forest->link != MILL__LINK_IDENTITY || forest->prediction_divisor != 1 || forest->after.count > 0;
+}
+
+void mill__link_apply(const struct mill__forest *forest, double *row)
+{
+    apply_link(forest, row);
+    for (uint32_t k = 0; forest->after.count > 0 && k < forest->output_count; k++) {
+        row[k] = (double)mill__forest_take_steps(forest, &forest->after, (float)row[k]);
     }
 }

@@ -13,6 +13,8 @@ struct mill_model {
     struct mill__tables tables;
 };
 
+/* Whether predictions are anything else than margins. */
+bool mill__link_changes(const struct mill__forest *forest);
 /* Margin to prediction of one row, in place; row has room for margin_count and for output_count values. */
 void mill__link_apply(const struct mill__forest *forest, double *row);
 

@@ -45,15 +45,11 @@ static void deliver(const struct mill__forest *forest, const double *margins, en
 {
     uint32_t n = forest->margin_count;
     const double *from = margins;
-    if (output == MILL_MODEL_PREDICTION && forest->link != MILL__LINK_IDENTITY) {
+    if (output == MILL_MODEL_PREDICTION && mill__link_changes(forest)) {
         memcpy(work, margins, n * sizeof(*work));
         mill__link_apply(forest, work);
         from = work;
         n = forest->output_count;
-    } else if (output == MILL_MODEL_PREDICTION && forest->prediction_divisor != 1) {
-        memcpy(work, margins, n * sizeof(*work));
-        mill__link_apply(forest, work);
-        from = work;
     }
     for (uint32_t k = 0; k < n; k++) {
         if (out32 != NULL) {

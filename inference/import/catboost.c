@@ -159,6 +159,9 @@ static const struct {
 } links[] = {
     {"Logloss", MILL__LINK_CATBOOST_BINARY},
     {"CrossEntropy", MILL__LINK_CATBOOST_BINARY},
+    {"Focal", MILL__LINK_CATBOOST_BINARY},
+    {"MultiLogloss", MILL__LINK_LOGISTIC},
+    {"MultiCrossEntropy", MILL__LINK_LOGISTIC},
     {"MultiClass", MILL__LINK_SOFTMAX},
     {"MultiClassOneVsAll", MILL__LINK_LOGISTIC},
     {"Poisson", MILL__LINK_EXP},

@@ -2,9 +2,11 @@
 /*
  * ONNX models: the graph around a tree ensemble.
  *
- * The walk starts at the graph's inputs and follows the nodes in the order of the file (which is topological): Scaler,
- * Imputer, Cast, Identity and Concat in front of the ensemble become what is done to each feature, Identity, Cast,
- * ZipMap and a multiplication by one behind it change nothing. Any other operator is an error that names it.
+ * The walk starts at the graph's inputs and follows the nodes in the order of the file (which is topological). Tensors
+ * in front of the ensemble are lists of columns; operators that work on columns (Scaler, Imputer, arithmetic with
+ * constants, Clip, Cast, Concat, ArrayFeatureExtractor) become steps that a feature goes through. Behind the ensemble
+ * Identity, Cast, ZipMap and a multiplication by one change nothing, Exp and arithmetic with a constant become steps of
+ * a regressor's prediction. Any other operator is an error that names it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,17 +23,23 @@ struct matrix {
     uint32_t first, count;
 };
 
-/* One column: which feature of the model's input, and what was done to it. */
+/* One column: which feature of the model's input, and the last step that was done to it, or NONE. */
 struct column {
     uint32_t feature;
-    struct mill__condition condition;
+    uint32_t last;
 };
+struct chained {
+    struct mill__step step;
+    uint32_t previous;
+};
+enum { NONE = -1, UNSEEN = -2, CHAIN_MAX = 16 };
 
 struct walk {
     struct mill__onnx *x;
     struct matrix matrices[MATRICES_MAX];
     uint32_t matrix_count;
     MILL__VECTOR(struct column) columns;
+    MILL__VECTOR(struct chained) chain;
     MILL__VECTOR(struct mill_slice) input_names;
     uint32_t feature_count;
     bool narrow; /* every input is one column wide: their names are the features' */
@@ -156,7 +164,7 @@ static int add_input(struct walk *w, struct mill_slice message)
     }
     MILL_TRY(add_matrix(w, name, w->columns.n, (uint32_t)width));
     for (uint32_t i = 0; i < width; i++) {
-        struct column column = {.feature = w->feature_count++};
+        struct column column = {.feature = w->feature_count++, .last = (uint32_t)NONE};
         mill__push(&w->columns, column);
     }
     return 0;
@@ -179,54 +187,154 @@ static double at_column(const mill__doubles *numbers, uint32_t i, double fallbac
     return numbers->n == 0 ? fallback : numbers->at[numbers->n == 1 ? 0 : i];
 }
 
+/* Adds steps of one kind to the columns first .. first + count, with a number for each or one for all. */
+static void chain_steps(struct walk *w, uint32_t first, uint32_t count, enum mill__step_kind kind,
+                        const mill__doubles *a, const mill__doubles *b)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct column *column = &w->columns.at[first + i];
+        struct chained link = {.step = {kind, (float)at_column(a, i, 0), (float)at_column(b, i, 0)},
+                               .previous = column->last};
+        column->last = w->chain.n;
+        mill__push(&w->chain, link);
+    }
+}
+
+static bool fits(const mill__doubles *numbers, uint32_t count)
+{
+    return numbers->n <= 1 || numbers->n == count;
+}
+
 static int add_scaler(struct walk *w, const struct mill__onnx_node *node, const struct matrix *from)
 {
     mill__doubles offset = {0}, scale = {0};
+    uint32_t count = from->count, first = copy_columns(w, from);
     int rc = mill__onnx_floats(w->x, node, "offset", &offset, NULL);
     rc = rc < 0 ? rc : mill__onnx_floats(w->x, node, "scale", &scale, NULL);
-    if (rc == 0 && ((offset.n > 1 && offset.n != from->count) || (scale.n > 1 && scale.n != from->count))) {
+    if (rc == 0 && !(fits(&offset, count) && fits(&scale, count))) {
         rc = fail_node(w->x, node, "offset and scale do not fit the columns");
     }
-    struct matrix source = *from;
-    uint32_t first = w->columns.n;
-    for (uint32_t i = 0; rc == 0 && i < source.count; i++) {
-        struct column column = w->columns.at[source.first + i];
-        if (column.condition.scales) {
-            rc = fail_node(w->x, node, "a second scaler is not supported");
+    if (rc == 0) {
+        if (scale.n == 0) {
+            mill__push(&scale, 1.0);
         }
-        column.condition.scales = true;
-        column.condition.offset = (float)at_column(&offset, i, 0);
-        column.condition.scale = (float)at_column(&scale, i, 1);
-        mill__push(&w->columns, column);
+        chain_steps(w, first, count, MILL__STEP_SUBTRACT, &offset, &offset);
+        chain_steps(w, first, count, MILL__STEP_MULTIPLY, &scale, &scale);
     }
     free(offset.at);
     free(scale.at);
-    return rc < 0 ? rc : add_matrix(w, node->outputs[0], first, source.count);
+    return rc < 0 ? rc : add_matrix(w, node->outputs[0], first, count);
 }
 
 static int add_imputer(struct walk *w, const struct mill__onnx_node *node, const struct matrix *from)
 {
     mill__doubles imputed = {0}, replaced = {0};
+    uint32_t count = from->count, first = copy_columns(w, from);
     int rc = mill__onnx_floats(w->x, node, "imputed_value_floats", &imputed, NULL);
     rc = rc < 0 ? rc : mill__onnx_floats(w->x, node, "replaced_value_float", &replaced, NULL);
-    if (rc == 0 && (imputed.n == 0 || (imputed.n > 1 && imputed.n != from->count))) {
+    if (rc == 0 && (imputed.n == 0 || !fits(&imputed, count) || replaced.n > 1)) {
         rc = fail_node(w->x, node, "imputed_value_floats do not fit the columns");
     }
-    struct matrix source = *from;
-    uint32_t first = w->columns.n;
-    for (uint32_t i = 0; rc == 0 && i < source.count; i++) {
-        struct column column = w->columns.at[source.first + i];
-        if (column.condition.scales || column.condition.imputes) {
-            rc = fail_node(w->x, node, "an imputer behind a scaler or another imputer is not supported");
-        }
-        column.condition.imputes = true;
-        column.condition.imputed = (float)at_column(&imputed, i, 0);
-        column.condition.replaced = (float)at_column(&replaced, 0, 0);
-        mill__push(&w->columns, column);
+    if (rc == 0) {
+        chain_steps(w, first, count, MILL__STEP_IMPUTE, &replaced, &imputed);
     }
     free(imputed.at);
     free(replaced.at);
-    return rc < 0 ? rc : add_matrix(w, node->outputs[0], first, source.count);
+    return rc < 0 ? rc : add_matrix(w, node->outputs[0], first, count);
+}
+
+/* The numbers of the initializer of that name; false where there is none, or none that can be read. */
+static bool find_constant(const struct mill__onnx *x, struct mill_slice name, mill__doubles *out, int64_t *ret_type)
+{
+    struct mill__pb pb = mill__pb_open(x->graph), tensor;
+    while (mill__pb_next(&pb)) {
+        struct mill_slice own = {NULL, 0};
+        if (pb.field != 5 || pb.wire != 2) {
+            continue;
+        }
+        tensor = mill__pb_open(pb.bytes);
+        while (mill__pb_next(&tensor)) {
+            own = tensor.field == 8 && tensor.wire == 2 ? tensor.bytes : own;
+        }
+        if (mill_slice_equal(own, name)) {
+            return mill__pb_tensor(pb.bytes, out, ret_type);
+        }
+    }
+    return false;
+}
+
+enum { FLOAT_TENSOR = 1 };
+
+/* Sub and Div are given only with the constant second. */
+static bool arithmetic(struct mill_slice op, enum mill__step_kind *ret_kind)
+{
+    static const struct {
+        const char *op;
+        enum mill__step_kind kind;
+    } kinds[] = {{"Add", MILL__STEP_ADD},
+                 {"Sub", MILL__STEP_SUBTRACT},
+                 {"Mul", MILL__STEP_MULTIPLY},
+                 {"Div", MILL__STEP_DIVIDE}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (mill_slice_is(op, kinds[i].op)) {
+            *ret_kind = kinds[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_arithmetic(struct walk *w, const struct mill__onnx_node *node, const struct matrix *from,
+                          enum mill__step_kind kind)
+{
+    mill__doubles numbers = {0};
+    int64_t type = 0;
+    uint32_t count = from->count, first = copy_columns(w, from);
+    bool known = node->input_count == 2 && find_constant(w->x, node->inputs[1], &numbers, &type) &&
+                 type == FLOAT_TENSOR && numbers.n > 0 && fits(&numbers, count);
+    if (known) {
+        chain_steps(w, first, count, kind, &numbers, &numbers);
+    }
+    free(numbers.at);
+    return known ? add_matrix(w, node->outputs[0], first, count)
+                 : fail_node(w->x, node, "expected a constant of floats, one or one for each column, on the right");
+}
+
+static int add_clip(struct walk *w, const struct mill__onnx_node *node, const struct matrix *from)
+{
+    mill__doubles least = {0}, most = {0};
+    int64_t least_type = 0, most_type = 0;
+    uint32_t count = from->count, first = copy_columns(w, from);
+    bool known = node->input_count == 3 && find_constant(w->x, node->inputs[1], &least, &least_type) &&
+                 find_constant(w->x, node->inputs[2], &most, &most_type) && least.n == 1 && most.n == 1 &&
+                 least_type == FLOAT_TENSOR && most_type == FLOAT_TENSOR && least.at[0] <= most.at[0];
+    if (known) {
+        chain_steps(w, first, count, MILL__STEP_CLIP, &least, &most);
+    }
+    free(least.at);
+    free(most.at);
+    return known ? add_matrix(w, node->outputs[0], first, count)
+                 : fail_node(w->x, node, "expected two constants, the smaller first");
+}
+
+/* Columns picked by their numbers. */
+static int add_extractor(struct walk *w, const struct mill__onnx_node *node, const struct matrix *from)
+{
+    mill__doubles picked = {0};
+    int64_t type = 0;
+    struct matrix source = *from;
+    uint32_t first = w->columns.n, n = 0;
+    bool known = node->input_count == 2 && find_constant(w->x, node->inputs[1], &picked, &type);
+    for (; known && n < picked.n; n++) {
+        known = picked.at[n] >= 0 && picked.at[n] < source.count;
+        if (known) {
+            struct column column = w->columns.at[source.first + (uint32_t)picked.at[n]];
+            mill__push(&w->columns, column);
+        }
+    }
+    free(picked.at);
+    return known && n > 0 ? add_matrix(w, node->outputs[0], first, n)
+                          : fail_node(w->x, node, "expected constant numbers of columns that are there");
 }
 
 static int add_concat(struct walk *w, const struct mill__onnx_node *node)
@@ -272,42 +380,58 @@ static int before_ensemble(struct walk *w, const struct mill__onnx_node *node, c
     if (mill_slice_is(node->op, "Concat") || mill_slice_is(node->op, "FeatureVectorizer")) {
         return add_concat(w, node);
     }
+    if (mill_slice_is(node->op, "ArrayFeatureExtractor")) {
+        return add_extractor(w, node, from);
+    }
+    if (mill_slice_is(node->op, "Clip")) {
+        return add_clip(w, node, from);
+    }
+    enum mill__step_kind kind;
+    if (arithmetic(node->op, &kind)) {
+        return add_arithmetic(w, node, from, kind);
+    }
     return fail_node(w->x, node, "the operator is not supported in front of a tree ensemble");
 }
 
-/* Whether an initializer of that name is the number 1. */
-static bool is_one(const struct mill__onnx *x, struct mill_slice name)
+/* A step of every prediction: Exp, or arithmetic with one constant. A multiplication by one may stand behind anything;
+ * what changes a classifier's probabilities may change its label. */
+static bool after_step(struct walk *w, const struct mill__onnx_node *node, struct mill__step *ret_step)
 {
-    struct mill__pb pb = mill__pb_open(x->graph), tensor;
-    while (mill__pb_next(&pb)) {
-        struct mill_slice own = {NULL, 0};
-        if (pb.field != 5 || pb.wire != 2) {
-            continue;
-        }
-        tensor = mill__pb_open(pb.bytes);
-        while (mill__pb_next(&tensor)) {
-            own = tensor.field == 8 && tensor.wire == 2 ? tensor.bytes : own;
-        }
-        if (mill_slice_equal(own, name)) {
-            mill__doubles numbers = {0};
-            int64_t type = 0;
-            bool one = mill__pb_tensor(pb.bytes, &numbers, &type) && numbers.n == 1 && numbers.at[0] == 1;
-            free(numbers.at);
-            return one;
-        }
+    mill__doubles numbers = {0};
+    int64_t type = 0;
+    *ret_step = (struct mill__step){.kind = MILL__STEP_EXP};
+    if (mill_slice_is(node->op, "Exp") && node->input_count == 1) {
+        return !w->x->is_classifier;
     }
-    return false;
+    bool known = arithmetic(node->op, &ret_step->kind) && node->input_count == 2;
+    bool second = known && is_derived(w, node->inputs[0]);
+    known = known && (second || ret_step->kind == MILL__STEP_MULTIPLY || ret_step->kind == MILL__STEP_ADD) &&
+            find_constant(w->x, node->inputs[second ? 1 : 0], &numbers, &type) && type == FLOAT_TENSOR &&
+            numbers.n == 1;
+    if (known) {
+        ret_step->a = (float)numbers.at[0];
+        known = !w->x->is_classifier || (ret_step->kind == MILL__STEP_MULTIPLY && !(fabsf(ret_step->a - 1) > 0));
+    }
+    free(numbers.at);
+    return known;
 }
 
 static int after_ensemble(struct walk *w, const struct mill__onnx_node *node)
 {
     static const char *const harmless[] = {"Identity", "Cast", "ZipMap"};
+    struct mill__forest *forest = w->x->forest;
+    struct mill__step step;
     bool known = false;
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
         known |= mill_slice_is(node->op, harmless[i]);
     }
-    if (mill_slice_is(node->op, "Mul") && node->input_count == 2) {
-        known = is_one(w->x, node->inputs[is_derived(w, node->inputs[0]) ? 1 : 0]);
+    if (!known && after_step(w, node, &step) && forest->after.count < CHAIN_MAX) {
+        known = true;
+        if (!w->x->is_classifier) {
+            forest->after.begin = forest->after.count == 0 ? forest->steps.n : forest->after.begin;
+            forest->after.count++;
+            mill__push(&forest->steps, step);
+        }
     }
     if (!known) {
         return fail_node(w->x, node, "the operator is not supported behind a tree ensemble");
@@ -318,26 +442,60 @@ static int after_ensemble(struct walk *w, const struct mill__onnx_node *node)
     return 0;
 }
 
-/* What is done to each feature, and its name, from the columns that the ensemble reads. The ensemble's feature i must
- * be one of the model's; trees then name the model's features. */
+/* The steps of a column in the order in which they are done. */
+static int take_chain(struct walk *w, const struct column *column, struct mill__steps *ret_steps)
+{
+    struct mill__forest *forest = w->x->forest;
+    uint32_t order[CHAIN_MAX], n = 0;
+    for (uint32_t at = column->last; at != (uint32_t)NONE; at = w->chain.at[at].previous) {
+        if (n == CHAIN_MAX) {
+            return mill_fail(w->x->err, MILL_EDATA, "a column goes through more than %d operators", CHAIN_MAX);
+        }
+        order[n++] = at;
+    }
+    *ret_steps = (struct mill__steps){forest->steps.n, n};
+    while (n > 0) {
+        mill__push(&forest->steps, w->chain.at[order[--n]].step);
+    }
+    return 0;
+}
+
+/* Nodes so far test columns of the ensemble; from here on features of the model. A feature that reaches the ensemble in
+ * two forms would have to be two. */
+static int turn_to_features(struct walk *w, const struct matrix *from, uint32_t *form)
+{
+    struct mill__forest *forest = w->x->forest;
+    for (uint32_t i = 0; i < forest->nodes.n; i++) {
+        struct mill__node *node = &forest->nodes.at[i];
+        const struct column *column = &w->columns.at[from->first + node->feature];
+        node->feature = column->feature;
+        if (form[node->feature] == (uint32_t)UNSEEN) {
+            form[node->feature] = column->last;
+            MILL_TRY(take_chain(w, column, &forest->conditions[node->feature]));
+        } else if (form[node->feature] != column->last) {
+            return mill_fail(w->x->err, MILL_EDATA, "input column %u reaches the ensemble in two forms",
+                             column->feature);
+        }
+    }
+    return 0;
+}
+
+/* What is done to each feature, and its name. */
 static int take_columns(struct walk *w, const struct matrix *from)
 {
     struct mill__forest *forest = w->x->forest;
-    bool any = false;
-    for (uint32_t i = 0; i < from->count; i++) {
-        const struct column *column = &w->columns.at[from->first + i];
-        any |= column->condition.scales || column->condition.imputes;
-        if (column->feature != i || from->count != w->feature_count) {
-            return mill_fail(w->x->err, MILL_EDATA,
-                             "the ensemble reads the inputs in another order or not all of them");
-        }
-    }
     forest->feature_count = w->feature_count;
-    if (any) {
-        forest->conditions = mill_calloc(w->feature_count, sizeof(*forest->conditions));
-        for (uint32_t i = 0; i < from->count; i++) {
-            forest->conditions[i] = w->columns.at[from->first + i].condition;
-        }
+    forest->conditions = mill_calloc((size_t)w->feature_count + 1, sizeof(*forest->conditions));
+    uint32_t *form = mill_malloc(((size_t)w->feature_count + 1) * sizeof(*form));
+    for (uint32_t f = 0; f < w->feature_count; f++) {
+        form[f] = (uint32_t)UNSEEN;
+    }
+    int rc = turn_to_features(w, from, form);
+    free(form);
+    MILL_TRY(rc);
+    if (forest->steps.n == 0) {
+        free(forest->conditions);
+        forest->conditions = NULL;
     }
     if (w->narrow) {
         forest->feature_names = mill_calloc(w->feature_count, sizeof(*forest->feature_names));
@@ -354,13 +512,14 @@ static int enter_ensemble(struct walk *w, const struct mill__onnx_node *node, co
     if (w->derived_count > 0) {
         return fail_node(x, node, "a second ensemble in the graph is not supported");
     }
-    MILL_TRY(take_columns(w, from));
     x->ensemble = node;
+    x->forest->feature_count = from->count;
     int rc = mill_slice_is(node->op, "TreeEnsemble") ? mill__onnx_ensemble5(x) : mill__onnx_ensemble(x);
     if (rc < 0) {
         mill_error_prefix(x->err, "%.*s", (int)node->op.n, node->op.p);
         return rc;
     }
+    MILL_TRY(take_columns(w, from));
     for (uint32_t i = 0; i < node->output_count; i++) {
         w->derived[w->derived_count++] = node->outputs[i];
     }
@@ -470,6 +629,7 @@ static int import(struct mill__onnx *x, struct mill_slice bytes)
     w->narrow = true;
     int rc = walk_graph(w);
     free(w->columns.at);
+    free(w->chain.at);
     free(w->input_names.at);
     free(w);
     return rc;
@@ -489,5 +649,6 @@ int mill__import_onnx(struct mill_slice bytes, struct mill__forest *forest, stru
     free(x.raw.at);
     free(x.vectors.at);
     free(x.has_target);
+    free(x.is_scored);
     return rc < 0 ? MILL_EDATA : 0;
 }

@@ -200,6 +200,50 @@ static int match_weights(struct ensemble *e)
     return 0;
 }
 
+/* Outputs for which some tree has a weight in every leaf, and whether all trees have weights of all outputs. `seen`:
+ * per leaf and output where leaves are vectors, per leaf where each tree has one output (output_of_root). */
+static void find_scored(struct ensemble *e, const uint8_t *seen, bool vectors, const int32_t *output_of_root)
+{
+    struct mill__onnx *x = e->x;
+    uint32_t n = e->tree.n, outputs = vectors ? e->target_count : 1;
+    for (uint32_t begin = 0, end = 0; begin < n; begin = end) {
+        int32_t output = -1;
+        for (end = begin; end < n && e->tree.at[e->order[end]] == e->tree.at[e->order[begin]]; end++) {
+            output = output_of_root[e->order[end]] >= 0 ? output_of_root[e->order[end]] : output;
+        }
+        for (uint32_t k = 0; k < outputs; k++) {
+            bool all = true;
+            for (uint32_t i = begin; all && i < end; i++) {
+                const struct mill__raw_node *node = &x->raw.at[e->order[i]];
+                all = !node->is_leaf || seen[(size_t)node->leaf_row * outputs + k] != 0;
+            }
+            x->dense &= all && (vectors || e->target_count == 1);
+            x->is_scored[vectors ? k : (uint32_t)output] |= all;
+        }
+    }
+}
+
+/* onnxruntime treats an output for which a row met no weight in ways of its own; whether that can happen. */
+static int look_for_gaps(struct ensemble *e, bool vectors, const int32_t *output_of_root)
+{
+    struct mill__onnx *x = e->x;
+    uint32_t outputs = vectors ? e->target_count : 1;
+    if ((uint64_t)e->leaf_count * outputs > 4 * (uint64_t)x->weights.n + 4096) {
+        return mill_fail(x->err, MILL_EDATA, "%u weights for %u leaves of %u outputs: too few to be stored densely",
+                         x->weights.n, e->leaf_count, outputs);
+    }
+    uint8_t *seen = mill_calloc((size_t)e->leaf_count * outputs + 1, 1);
+    for (uint32_t i = 0; i < x->weights.n; i++) {
+        uint32_t row = x->raw.at[e->leaf_of_weight[i]].leaf_row;
+        seen[(size_t)row * outputs + (vectors ? (uint32_t)e->weight_target.at[i] : 0)] = 1;
+    }
+    x->is_scored = mill_calloc(e->target_count, sizeof(*x->is_scored));
+    x->dense = true;
+    find_scored(e, seen, vectors, output_of_root);
+    free(seen);
+    return 0;
+}
+
 static void add_weight(const struct mill__forest *forest, double *to, double weight)
 {
     *to = forest->sums_f64 ? *to + weight : (double)((float)*to + (float)weight);
@@ -210,10 +254,6 @@ static int place_weights(struct ensemble *e, bool vectors)
     struct mill__onnx *x = e->x;
     uint32_t size = x->forest->margin_count;
     if (vectors) {
-        if ((uint64_t)e->leaf_count * size > 4 * (uint64_t)x->weights.n + 4096) {
-            return mill_fail(x->err, MILL_EDATA, "%u weights for %u leaves of %u outputs: too few to be stored densely",
-                             x->weights.n, e->leaf_count, size);
-        }
         for (uint32_t i = 0; i < e->leaf_count * size; i++) {
             mill__push(&x->vectors, 0.0);
         }
@@ -348,11 +388,11 @@ static int build(struct ensemble *e)
     MILL_TRY(match_weights(e));
     bool vectors = false;
     int32_t *roots = find_roots(e, &vectors);
-    if (vectors && x->forest->combine != MILL__SUM && x->forest->combine != MILL__AVERAGE) {
-        free(roots);
-        return mill_fail(x->err, MILL_EDATA, "MIN and MAX over several outputs are not supported");
+    int rc = look_for_gaps(e, vectors, roots);
+    if (rc == 0 && e->target_count > 1 && !x->dense && x->forest->combine >= MILL__MIN) {
+        rc = mill_fail(x->err, MILL_EDATA, "MIN and MAX over several outputs that not every leaf has");
     }
-    int rc = mill__onnx_outputs(x, e->target_count, vectors);
+    rc = rc < 0 ? rc : mill__onnx_outputs(x, e->target_count, vectors);
     rc = rc < 0 ? rc : place_weights(e, vectors);
     rc = rc < 0 ? rc : add_trees(e, roots);
     free(roots);

@@ -164,7 +164,8 @@ static int place_weights(struct ensemble *e)
 
 static int read_how(struct ensemble *e)
 {
-    static const char *const transforms[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"};
+    /* As onnxruntime numbers them; the specification has LOGISTIC and SOFTMAX the other way round. */
+    static const char *const transforms[] = {"NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"};
     static const enum mill__combine combines[] = {MILL__AVERAGE, MILL__SUM, MILL__MIN, MILL__MAX};
     struct mill__onnx *x = e->x;
     int64_t how = 1, transform = 0;

@@ -25,6 +25,8 @@ struct mill__onnx {
     bool one_class;   /* two classes, weights for the first only: one score stands for both */
     bool one_id;      /* two classes, weights for one of them only */
     bool *has_target; /* per output: some leaf has a weight for it */
+    bool *is_scored;  /* per output: every row gets a score for it; NULL where that is not asked */
+    bool dense;       /* every leaf has a weight for every output */
     char transform[16];
     mill__doubles base, weights, splits, members;
     mill__ints labels;

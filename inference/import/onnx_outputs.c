@@ -120,6 +120,21 @@ static int apply_base(struct mill__onnx *x, uint32_t target_count)
     return 0;
 }
 
+/* Where a row may meet no weight of an output, onnxruntime leaves out its base value, does not look at it for the
+ * label, and answers for two classes by one of them. Only where none of that shows is the meaning clear. */
+static int check_gaps(struct mill__onnx *x, uint32_t target_count)
+{
+    bool based = x->base.n > 0 && !x->is_classifier;
+    bool labelled = x->is_classifier && !x->one_id && target_count > 1 && (target_count == 2 || !x->positive);
+    for (uint32_t k = 0; x->is_scored != NULL && (based || labelled) && k < target_count; k++) {
+        if (!x->is_scored[k] && (labelled || x->has_target[k])) {
+            return mill_fail(x->err, MILL_EDATA, "a row may meet no weight of output %u, whose %s is not defined then",
+                             k, based ? "base value" : "label");
+        }
+    }
+    return 0;
+}
+
 static void take_labels(struct mill__onnx *x, uint32_t target_count)
 {
     struct mill__forest *forest = x->forest;
@@ -155,6 +170,7 @@ int mill__onnx_outputs(struct mill__onnx *x, uint32_t target_count, bool vector_
         forest->link = one_score_link(x);
         forest->output_count = 2;
     }
+    MILL_TRY(check_gaps(x, target_count));
     MILL_TRY(apply_base(x, target_count));
     take_labels(x, target_count);
     return 0;

@@ -107,12 +107,9 @@ size_t mill__values_size(const struct mill__tables *tables, const struct mill__f
     return (size_t)n * tables->used_count * (forest->cells_f64 ? sizeof(double) : sizeof(float));
 }
 
-static float conditioned(const struct mill__condition *c, float x)
+static float conditioned(const struct mill__forest *forest, uint32_t feature, float x)
 {
-    if (c->imputes && (isnan(c->replaced) ? isnan(x) : x == c->replaced)) {
-        x = c->imputed;
-    }
-    return c->scales ? (x - c->offset) * c->scale : x;
+    return mill__forest_take_steps(forest, &forest->conditions[feature], x);
 }
 
 static void load_f32(const struct mill__tables *tables, const struct mill__forest *forest,
@@ -124,7 +121,7 @@ static void load_f32(const struct mill__tables *tables, const struct mill__fores
         if (f < rows->column_count) {
             x = rows->f32 != NULL ? rows->f32[row * rows->stride + f] : (float)rows->f64[row * rows->stride + f];
         }
-        out[u] = forest->conditions == NULL ? x : conditioned(&forest->conditions[tables->used[u]], x);
+        out[u] = forest->conditions == NULL ? x : conditioned(forest, tables->used[u], x);
     }
 }
 
@@ -137,7 +134,7 @@ static void load_f64(const struct mill__tables *tables, const struct mill__fores
         if (f < rows->column_count) {
             x = rows->f32 != NULL ? (double)rows->f32[row * rows->stride + f] : rows->f64[row * rows->stride + f];
         }
-        out[u] = forest->conditions == NULL ? x : (double)conditioned(&forest->conditions[tables->used[u]], (float)x);
+        out[u] = forest->conditions == NULL ? x : (double)conditioned(forest, tables->used[u], (float)x);
     }
 }
 

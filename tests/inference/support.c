@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -92,4 +93,53 @@ uint64_t support_random(uint64_t *state)
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
+}
+
+double *support_case_numbers(const struct support_case *c, const char *what, size_t *ret_count)
+{
+    static const char *const kinds[] = {"f32", "f64"};
+    int stem = (int)(strrchr(c->name, '.') - c->name);
+    for (int k = 0; k < 2; k++) {
+        char name[256], path[1024];
+        snprintf(name, sizeof(name), "more/%.*s.%s.%s", stem, c->name, what, kinds[k]);
+        snprintf(path, sizeof(path), "%s/inference/data/%s", MILL_TEST_DIR, name);
+        if (access(path, R_OK) != 0) {
+            continue;
+        }
+        if (k == 1) {
+            return support_doubles(name, ret_count);
+        }
+        float *narrow = support_floats(name, ret_count);
+        double *wide = mill_malloc((*ret_count + 1) * sizeof(*wide));
+        for (size_t i = 0; i < *ret_count; i++) {
+            wide[i] = (double)narrow[i];
+        }
+        free(narrow);
+        return wide;
+    }
+    return NULL;
+}
+
+unsigned support_each_case(void (*check)(struct support_case *c))
+{
+    struct mill_buffer list = support_read("more/cases.txt");
+    unsigned count = 0;
+    for (const char *line = mill_buffer_cstr(&list); *line != 0; line = strchr(line, '\n') + 1) {
+        struct support_case c = {.distance = 0};
+        char path[128], distance[16];
+        size_t n = 0;
+        assert_int_equal(sscanf(line, "%95s %zu %15s", c.name, &c.columns, distance), 3);
+        c.distance = strcmp(distance, "1ulp") == 0 ? 0 : strtod(distance, NULL);
+        snprintf(path, sizeof(path), "more/%s", c.name);
+        c.model = support_load(path);
+        c.rows = support_case_numbers(&c, "in", &n);
+        assert_non_null(c.rows);
+        c.row_count = n / c.columns;
+        check(&c);
+        free(c.rows);
+        mill_model_free(c.model);
+        count++;
+    }
+    mill_buffer_clear(&list);
+    return count;
 }

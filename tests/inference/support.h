@@ -23,6 +23,19 @@ extern const char *const support_kernels[];
 uint64_t support_ulps32(float a, float b);
 uint64_t support_ulps64(double a, double b);
 
+/* A case of data/more, see make_cases.py. */
+struct support_case {
+    char name[96]; /* file name of the model */
+    struct mill_model *model;
+    double *rows; /* floats widened where the trainer takes floats */
+    size_t row_count, columns;
+    double distance; /* relative, of values; 0: margins to the bit, predictions within 1 ulp */
+};
+/* Calls check for every case; returns how many there are. */
+unsigned support_each_case(void (*check)(struct support_case *c));
+/* Numbers beside the model as doubles: "margin", "pred" or "contribs"; NULL where there are none. The caller's. */
+double *support_case_numbers(const struct support_case *c, const char *what, size_t *ret_count);
+
 /* Reproducible numbers (splitmix64). */
 uint64_t support_random(uint64_t *state);
 
