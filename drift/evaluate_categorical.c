@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the slots of a categorical feature say: chi-square, G, PSI and distances over levels, unseen values. */
+#include <math.h>
+
+#include "drift/evaluate_internal.h"
+
+/*
+ * The share of new values expected at levels that the reference has not: singletons / n (I. J. Good, 1953). Of the
+ * rarer levels, which are counted together, at least 2 * levels - rows must be singletons.
+ */
+static double expected_unseen(const struct mill_profile_feature *feature, uint64_t value_count)
+{
+    uint64_t singletons = 0, other_rows = feature->slots[feature->level_count];
+
+    for (uint32_t i = 0; i < feature->level_count; i++) {
+        singletons += feature->slots[i] == 1;
+    }
+    if (2 * feature->other_levels > other_rows) {
+        singletons += 2 * feature->other_levels - other_rows;
+    }
+    return (double)singletons / (double)value_count;
+}
+
+void mill__measure_categorical(const struct mill_drift_counts *counts, const struct mill_drift_rule *rule,
+                               struct mill_arena *arena, struct mill_drift_result *result)
+{
+    const struct mill_profile_feature *feature = result->feature;
+    uint64_t reference_count = mill__reference_values(result), current_count = mill__result_values(result);
+    uint64_t *reference = mill_arena_array(arena, uint64_t, 2 * ((size_t)feature->slot_count + 1));
+    uint64_t *current = reference + feature->slot_count + 1;
+    uint32_t used = 0;
+
+    /* A level that neither side has is no bin: it would only weigh on the smoothing. */
+    for (uint32_t i = 0; i < feature->slot_count; i++) {
+        if (feature->slots[i] != 0 || counts->slots[i] != 0) {
+            reference[used] = feature->slots[i];
+            current[used++] = counts->slots[i];
+        }
+    }
+    if (reference_count > 0 && current_count > 0) {
+        mill_chi2_test(reference, current, used, false, &result->chi2);
+        mill_chi2_test(reference, current, used, true, &result->g);
+        result->unseen_share = (double)counts->slots[feature->level_count + 1] / (double)current_count;
+        result->unseen_reference = expected_unseen(feature, reference_count);
+    }
+    mill__measure_bins(reference, current, used, rule, result);
+}
