@@ -92,25 +92,20 @@ void mill_chi2_test(const uint64_t *reference, const uint64_t *current, uint32_t
     *ret_chi2 = (struct mill_chi2){sum, mill_chi2_sf(sum, columns - 1), columns - 1};
 }
 
-/* x with mill_chi2_sf(x, dof) = p, by bisection. */
-static double chi2_quantile(double p, double dof)
+/* x with mill_chi2_sf(x, dof) = p: Newton's method on the logarithm, from Wilson and Hilferty's approximation with z
+ * the normal quantile of p. */
+static double chi2_quantile(double p, double z, double dof)
 {
-    double low = 0, high = dof + 10;
-    while (mill_chi2_sf(high, dof) > p) {
-        low = high;
-        high *= 2;
-    }
-    for (;;) {
-        double middle = low + (high - low) / 2;
-        if (middle <= low || middle >= high) {
-            return low;
-        }
-        if (mill_chi2_sf(middle, dof) > p) {
-            low = middle;
-        } else {
-            high = middle;
+    double ninth = 2 / (9 * dof), root = 1 - ninth + z * sqrt(ninth), x = dof * root * root * root;
+    for (int i = 0; i < 20; i++) {
+        double sf = mill_chi2_sf(x, dof), density = poisson_pmf(dof / 2, x / 2) * dof / (2 * x);
+        double step = sf / density * log(sf / p);
+        x += step;
+        if (fabs(step) < 1e-14 * x) {
+            break;
         }
     }
+    return x;
 }
 
 double mill_psi_noise(uint64_t reference_count, uint64_t current_count, uint32_t bin_count)
@@ -119,5 +114,5 @@ double mill_psi_noise(uint64_t reference_count, uint64_t current_count, uint32_t
         return NAN;
     }
     double scale = 1 / (double)reference_count + 1 / (double)current_count;
-    return bin_count < 2 ? 0 : scale * chi2_quantile(0.01, bin_count - 1);
+    return bin_count < 2 ? 0 : scale * chi2_quantile(0.01, 2.3263478740408408, bin_count - 1);
 }

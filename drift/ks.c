@@ -75,11 +75,17 @@ void mill_ks_2samp(const double *reference, uint64_t reference_count, const doub
     mill__ks_scan_finish(&scan, ret_ks);
 }
 
+/* N of the one-sample distribution that stands for the two sizes: scipy's rounding, half to even. */
+static uint64_t asymptotic_count(uint64_t reference_count, uint64_t current_count)
+{
+    double n1 = (double)reference_count, n2 = (double)current_count;
+    double larger = n1 > n2 ? n1 : n2, smaller = n1 > n2 ? n2 : n1;
+    return (uint64_t)rint(larger * smaller / (larger + smaller));
+}
+
 static double pvalue_asymptotic(const struct mill_ks *ks)
 {
-    double n1 = (double)ks->reference_count, n2 = (double)ks->current_count;
-    double larger = n1 > n2 ? n1 : n2, smaller = n1 > n2 ? n2 : n1;
-    return mill_kstwo_sf(ks->statistic, (uint64_t)rint(larger * smaller / (larger + smaller)));
+    return mill_kstwo_sf(ks->statistic, asymptotic_count(ks->reference_count, ks->current_count));
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b)
@@ -116,24 +122,38 @@ double mill_ks_pvalue(const struct mill_ks *ks, enum mill_ks_method method)
     return p <= 1 ? p : pvalue_asymptotic(ks);
 }
 
+/* The next x to try, by the secant through two points of ln p over x^2, which is nearly the line ln 2 - 2 n x^2; a hair
+ * beyond it, so that the bracket closes from both sides. */
+static double next_guess(double n, const double x[2], const double excess[2])
+{
+    double slope = (excess[1] - excess[0]) / (x[1] * x[1] - x[0] * x[0]);
+    slope = slope < 0 ? slope : -2 * n;
+    return sqrt(x[1] * x[1] - excess[1] / slope) * (excess[1] >= 0 ? 1 + 2e-13 : 1 - 2e-13);
+}
+
 double mill_ks_critical(uint64_t reference_count, uint64_t current_count, double alpha)
 {
     mill_assert(alpha > 0 && alpha < 1);
     if (reference_count == 0 || current_count == 0) {
         return NAN;
     }
-    struct mill_ks ks = {reference_count, current_count, 0, 0, 0, 1};
-    double low = 0, high = 1; /* p(low) = 1 >= alpha > p(high) = 0 */
-    for (;;) {
-        double middle = low + (high - low) / 2;
-        if (middle <= low || middle >= high) {
-            return low;
-        }
-        ks.statistic = middle;
-        if (pvalue_asymptotic(&ks) >= alpha) {
-            low = middle;
-        } else {
-            high = middle;
-        }
+    uint64_t n = asymptotic_count(reference_count, current_count);
+    if (n == 0) {
+        return 1; /* one value on each side: p is 1 */
     }
+    double low = 0.5 / (double)n, high = 1; /* p(low) = 1 >= alpha > p(high) = 0 */
+    double x[2] = {NAN, sqrt(log(2 / alpha) / (2 * (double)n))}, excess[2] = {NAN, NAN};
+    for (int tries = 0; high - low > 1e-12 * high; tries++) {
+        if (!(x[1] > low && x[1] < high) || tries > 20) {
+            x[1] = low + (high - low) / 2;
+        }
+        double p = mill_kstwo_sf(x[1], n);
+        excess[1] = log(p / alpha);
+        *(p >= alpha ? &low : &high) = x[1];
+        double guess = next_guess((double)n, x, excess);
+        x[0] = x[1];
+        excess[0] = excess[1];
+        x[1] = guess;
+    }
+    return low;
 }

@@ -129,6 +129,9 @@ static void psi_noise(void **state)
     statistics_check_relative(&error, mill_psi_noise(1, 1, 10) / 2, 21.665994333461928, 1e-12);
     statistics_check_relative(&error, mill_psi_noise(1, 1, 2) / 2, 6.634896601021217, 1e-12);
     statistics_check_relative(&error, mill_psi_noise(1, 1, 1000) / 2, 1105.9169575045823, 1e-12);
+    for (uint32_t bins = 2; bins < 30000; bins = bins * 5 / 4 + 1) {
+        statistics_check_absolute(&error, mill_chi2_sf(mill_psi_noise(1, 1, bins) / 2, bins - 1), 0.01, 1e-14);
+    }
     assert_true(mill_psi_noise(5, 5, 1) == 0 && isnan(mill_psi_noise(0, 5, 10)));
 }
 
