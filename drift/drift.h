@@ -43,8 +43,8 @@ struct mill_ks {
 void mill_ks_2samp(const double *reference, uint64_t reference_count, const double *current, uint64_t current_count,
                    struct mill_ks *ret_ks);
 /* p of the statistic, scipy's choice of method (auto: exact while max(n1, n2) <= 10000; exact: asymptotic after all
- * where lcm(n1, n2) >= 2^31 or n1 + n2 >= 2^31), to 1e-12 absolute. Asymptotic: at most 15 ms, where p is not near 1
- * below 0.1 ms. Exact with unequal sizes takes time D n1 n2: 10,000 against 9,999 is 0.4 ms at D = 0.015 and at most 8
+ * where lcm(n1, n2) >= 2^31 or n1 + n2 >= 2^31), to 1e-12 absolute. Asymptotic: at most 12 ms, where p is not near 1
+ * below 0.1 ms. Exact with unequal sizes takes time D n1 n2: 10,000 against 9,999 is 0.4 ms at D = 0.015 and at most 12
  * ms (four times that without AVX2). NaN where a side is empty. */
 double mill_ks_pvalue(const struct mill_ks *ks, enum mill_ks_method method);
 /* The largest statistic whose asymptotic p is still >= alpha (for rules that want no p unless it matters), less at most
