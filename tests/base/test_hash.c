@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/sha256_internal.h"
 
 static void fill(unsigned char *bytes, size_t n)
 {
@@ -100,12 +101,34 @@ static void sha256(void **state)
     free(million);
 }
 
+/* The CPU's own instructions against portable C, from many states and for every number of blocks. */
+static void sha256_instructions(void **state)
+{
+    (void)state;
+    if (!mill__sha256_has_instructions()) {
+        skip();
+    }
+    enum { BLOCKS = 9 };
+    unsigned char bytes[BLOCKS * MILL__SHA256_BLOCK_SIZE + 3];
+    uint32_t a[MILL__SHA256_STATE_WORDS], b[MILL__SHA256_STATE_WORDS];
+
+    fill(bytes, sizeof(bytes));
+    for (unsigned start = 0; start < 100; start++) {
+        memcpy(a, bytes + start, sizeof(a));
+        memcpy(b, a, sizeof(b));
+        mill__sha256_blocks_portable(a, bytes + start % 4, start % (BLOCKS + 1));
+        mill__sha256_blocks_x86(b, bytes + start % 4, start % (BLOCKS + 1));
+        assert_memory_equal(a, b, sizeof(a));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(xxh3),
         cmocka_unit_test(murmur2),
         cmocka_unit_test(sha256),
+        cmocka_unit_test(sha256_instructions),
     };
     return cmocka_run_group_tests_name("base/hash", tests, NULL, NULL);
 }
