@@ -3,9 +3,6 @@
  * Block kernel for AVX2: the same as block_avx512.c in halves of 32 rows. There is no unsigned comparison of bytes, so
  * "code <= rank" is max(code, rank) == rank.
  */
-#include <math.h>
-#include <string.h>
-
 #include "inference/kernel/rank_internal.h"
 
 #if defined(__x86_64__)
@@ -13,38 +10,6 @@
 
 #define TARGET __attribute__((target("avx2,popcnt")))
 #define INLINE static inline __attribute__((always_inline))
-
-TARGET INLINE uint32_t below32(const float *t, __m256 v)
-{
-    uint32_t low = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(t), v, _CMP_LT_OQ));
-    uint32_t high = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(t + 8), v, _CMP_LT_OQ));
-    return (uint32_t)_mm_popcnt_u32(low | high << 8);
-}
-
-TARGET static inline uint32_t search32(const float *t, float x)
-{
-    __m256 v = _mm256_set1_ps(x);
-    uint32_t block = below32(t, v);
-    return 16 * block + below32(t + 16 + 16 * block, v);
-}
-
-TARGET INLINE uint32_t below64(const double *t, __m256d v)
-{
-    uint32_t bits = 0;
-    for (int k = 0; k < 4; k++) {
-        bits |= (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(_mm256_load_pd(t + 4 * k), v, _CMP_LT_OQ)) << (4 * k);
-    }
-    return (uint32_t)_mm_popcnt_u32(bits);
-}
-
-TARGET static inline uint32_t search64(const double *t, double x)
-{
-    __m256d v = _mm256_set1_pd(x);
-    uint32_t block = below64(t, v);
-    return 16 * block + below64(t + 16 + 16 * block, v);
-}
-
-#include "inference/kernel/rank_codes.inc"
 
 TARGET INLINE __m256i leaf_of_rows(const struct mill__ranks *ranks, const struct mill__tree *tree, const uint8_t *codes,
                                    __m256i *outcome)
@@ -101,37 +66,18 @@ TARGET static void run(const struct mill__tables *tables, const struct mill__for
     float *sums32 = (float *)(void *)sums64;
     uint32_t outputs = forest->margin_count;
     uint8_t *codes = (uint8_t *)(sums64 + (size_t)outputs * 64);
-    codes_of_tile(tables->ranks, forest, values, stride, n, codes);
+    mill__coder_avx2.tile(tables->ranks, forest, values, stride, n, codes);
     for (int i = 0; i < 256; i++) {
         outcome[i] = _mm256_set1_epi8((char)i);
     }
-    for (uint32_t i = 0; i < outputs * 64; i++) {
-        double base = forest->base_last ? 0 : forest->base[i / 64];
-        if (forest->sums_f64) {
-            sums64[i] = base;
-        } else {
-            sums32[i] = (float)base;
-        }
-    }
+    mill__start_sums(forest, sums32, sums64);
     for (uint32_t half = 0; half < n; half += 32) {
         run_half(tables, forest, codes + half, outcome, sums32 + half, sums64 + half);
     }
-    for (uint32_t r = 0; r < n; r++) {
-        for (uint32_t k = 0; k < outputs; k++) {
-            margins[(size_t)r * outputs + k] = forest->sums_f64 ? sums64[k * 64 + r] : (double)sums32[k * 64 + r];
-        }
-    }
+    mill__deliver_sums(forest, n, sums32, sums64, margins);
 }
 
-static bool supported(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
-}
 #else
-static bool supported(void)
-{
-    return false;
-}
 #define run NULL
 #endif
 
@@ -140,4 +86,4 @@ static bool fits(const struct mill__tables *tables, const struct mill__forest *f
     return forest->trees.n > 0 && tables->ranks->blocks && forest->margin_count <= 256;
 }
 
-const struct mill__kernel mill__kernel_block_avx2 = {"block-avx2", "avx2", supported, fits, run, true};
+const struct mill__kernel mill__kernel_block_avx2 = {"block-avx2", "avx2", mill__has_avx2, fits, run, true};

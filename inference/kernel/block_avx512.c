@@ -3,9 +3,6 @@
  * Block kernel for AVX-512 with BW: 64 rows through one tree after the other. A node compares the codes of its column
  * in all rows with its rank and chooses between the leaves that its children chose, from the last node to the root.
  */
-#include <math.h>
-#include <string.h>
-
 #include "inference/kernel/rank_internal.h"
 
 #if defined(__x86_64__)
@@ -13,30 +10,6 @@
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,popcnt")))
 #define INLINE static inline __attribute__((always_inline))
-
-TARGET static inline uint32_t search32(const float *t, float x)
-{
-    __m512 v = _mm512_set1_ps(x);
-    uint32_t block = (uint32_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_load_ps(t), v, _CMP_LT_OQ));
-    const float *at = t + 16 + 16 * block;
-    return 16 * block + (uint32_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_load_ps(at), v, _CMP_LT_OQ));
-}
-
-TARGET INLINE uint32_t below64(const double *t, __m512d v)
-{
-    uint32_t low = _mm512_cmp_pd_mask(_mm512_load_pd(t), v, _CMP_LT_OQ);
-    uint32_t high = _mm512_cmp_pd_mask(_mm512_load_pd(t + 8), v, _CMP_LT_OQ);
-    return (uint32_t)_mm_popcnt_u32(low | high << 8);
-}
-
-TARGET static inline uint32_t search64(const double *t, double x)
-{
-    __m512d v = _mm512_set1_pd(x);
-    uint32_t block = below64(t, v);
-    return 16 * block + below64(t + 16 + 16 * block, v);
-}
-
-#include "inference/kernel/rank_codes.inc"
 
 /* outcome[0..255] are the leaves' numbers broadcast, which also serve as ranks; outcome[256 + i] is node i's. */
 TARGET INLINE __m512i leaf_of_rows(const struct mill__ranks *ranks, const struct mill__tree *tree, const uint8_t *codes,
@@ -100,18 +73,11 @@ TARGET static void run(const struct mill__tables *tables, const struct mill__for
     float *sums32 = (float *)(void *)sums64;
     uint32_t outputs = forest->margin_count;
     uint8_t *codes = (uint8_t *)(sums64 + (size_t)outputs * 64);
-    codes_of_tile(ranks, forest, values, stride, n, codes);
+    mill__coder_avx512.tile(ranks, forest, values, stride, n, codes);
     for (int i = 0; i < 256; i++) {
         outcome[i] = _mm512_set1_epi8((char)i);
     }
-    for (uint32_t i = 0; i < outputs * 64; i++) {
-        double base = forest->base_last ? 0 : forest->base[i / 64];
-        if (forest->sums_f64) {
-            sums64[i] = base;
-        } else {
-            sums32[i] = (float)base;
-        }
-    }
+    mill__start_sums(forest, sums32, sums64);
     for (uint32_t t = 0; t < forest->trees.n; t++) {
         const struct mill__tree *tree = &forest->trees.at[t];
         __m512i leaf = leaf_of_rows(ranks, tree, codes, outcome);
@@ -121,23 +87,10 @@ TARGET static void run(const struct mill__tables *tables, const struct mill__for
             add_floats(ranks->leaves32 + tree->leaf_begin, tree->leaf_count, leaf, sums32 + (size_t)tree->output * 64);
         }
     }
-    for (uint32_t r = 0; r < n; r++) {
-        for (uint32_t k = 0; k < outputs; k++) {
-            margins[(size_t)r * outputs + k] = forest->sums_f64 ? sums64[k * 64 + r] : (double)sums32[k * 64 + r];
-        }
-    }
+    mill__deliver_sums(forest, n, sums32, sums64, margins);
 }
 
-static bool supported(void)
-{
-    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("popcnt");
-}
 #else
-static bool supported(void)
-{
-    return false;
-}
 #define run NULL
 #endif
 
@@ -146,4 +99,4 @@ static bool fits(const struct mill__tables *tables, const struct mill__forest *f
     return forest->trees.n > 0 && tables->ranks->blocks && forest->margin_count <= 256;
 }
 
-const struct mill__kernel mill__kernel_block_avx512 = {"block-avx512", "avx512bw", supported, fits, run, true};
+const struct mill__kernel mill__kernel_block_avx512 = {"block-avx512", "avx512bw", mill__has_avx512bw, fits, run, true};

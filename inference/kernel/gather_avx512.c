@@ -99,16 +99,7 @@ TARGET static void run(const struct mill__tables *tables, const struct mill__for
     }
 }
 
-static bool supported(void)
-{
-    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512dq");
-}
 #else
-static bool supported(void)
-{
-    return false;
-}
 #define run NULL
 #endif
 
@@ -118,4 +109,5 @@ static bool fits(const struct mill__tables *tables, const struct mill__forest *f
            forest->margin_count <= 256;
 }
 
-const struct mill__kernel mill__kernel_gather_avx512 = {"gather-avx512", "avx512bw", supported, fits, run, true};
+const struct mill__kernel mill__kernel_gather_avx512 = {
+    "gather-avx512", "avx512bw", mill__has_avx512bw, fits, run, true};

@@ -66,6 +66,10 @@ struct mill__walk {
 struct mill__tables;
 struct mill__ranks;
 
+/* What the CPU can do; false where it is no x86-64. */
+bool mill__has_avx2(void);
+bool mill__has_avx512bw(void); /* with VL, DQ and POPCNT */
+
 /* A way to evaluate a forest. All give the same bits; the tuner picks by time. */
 struct mill__kernel {
     const char *name;
@@ -78,9 +82,11 @@ struct mill__kernel {
     bool by_block; /* a call takes as long for one row as for a tile */
 };
 extern const struct mill__kernel *const mill__kernels[];
-enum { MILL__KERNELS = 7 };
-extern const struct mill__kernel mill__kernel_walk, mill__kernel_scan_avx2, mill__kernel_block_avx2,
-    mill__kernel_block_avx512, mill__kernel_gather_avx512, mill__kernel_scan_vbmi, mill__kernel_perfect_vbmi;
+enum { MILL__KERNELS = 13 };
+extern const struct mill__kernel mill__kernel_walk, mill__kernel_heap, mill__kernel_hop, mill__kernel_heap_avx2,
+    mill__kernel_hop_avx2, mill__kernel_scan_avx2, mill__kernel_block_avx2, mill__kernel_heap_avx512,
+    mill__kernel_hop_avx512, mill__kernel_block_avx512, mill__kernel_gather_avx512, mill__kernel_scan_vbmi,
+    mill__kernel_perfect_vbmi;
 
 struct mill__tables {
     uint32_t used_count;

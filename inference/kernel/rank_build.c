@@ -105,12 +105,23 @@ static bool assign(struct mill__ranks *ranks, const struct mill__forest *forest,
     return columns.n <= MILL__RANK_COLUMNS_MAX;
 }
 
-/* Memory that vector loads may touch in full lines. */
-static void *aligned(size_t n)
+void *mill__lines(size_t n)
 {
     void *p = NULL;
     mill_assert(posix_memalign(&p, 64, (n + 127) / 64 * 64) == 0);
     return p;
+}
+
+bool mill__adds_numbers(const struct mill__forest *forest)
+{
+    return forest->vector_size == 1 && forest->linear_leaves.n == 0 &&
+           (forest->combine == MILL__SUM || forest->combine == MILL__AVERAGE);
+}
+
+bool mill__codes_fit_row(const struct mill__ranks *ranks)
+{
+    uint32_t bumped = ranks->any_bump ? (ranks->column_count + 15) / 16 * 16 : 0;
+    return bumped + ranks->column_count <= MILL__HOP_ROW_BYTES;
 }
 
 static void put_threshold(struct mill__ranks *ranks, size_t at, double value)
@@ -122,17 +133,19 @@ static void put_threshold(struct mill__ranks *ranks, size_t at, double value)
     }
 }
 
-/* Blocks of 16, one more than needed so that a search past the last threshold still reads +inf. */
+/* Blocks of 16, one more than needed so that a search past the last threshold still reads +inf; and behind all what a
+ * search for a NaN may touch, to which every comparison is true: pivots, 16 blocks and one more. */
 static void lay_out(struct mill__ranks *ranks, const struct mill__forest *forest, const double *thresholds)
 {
     size_t total = 0;
     for (uint32_t c = 0; c < ranks->column_count; c++) {
         total += (size_t)(ranks->columns[c].n / MILL__RANK_BLOCK + 2) * MILL__RANK_BLOCK;
     }
+    size_t room = total + (size_t)(MILL__RANK_BLOCK + 2) * MILL__RANK_BLOCK;
     if (forest->cells_f64) {
-        ranks->thresholds64 = aligned(total * sizeof(double));
+        ranks->thresholds64 = mill__lines(room * sizeof(double));
     } else {
-        ranks->thresholds32 = aligned(total * sizeof(float));
+        ranks->thresholds32 = mill__lines(room * sizeof(float));
     }
     size_t at = 0;
     for (uint32_t c = 0; c < ranks->column_count; c++) {
@@ -146,6 +159,25 @@ static void lay_out(struct mill__ranks *ranks, const struct mill__forest *forest
         }
         for (uint32_t i = 0; i < blocks * MILL__RANK_BLOCK; i++) {
             put_threshold(ranks, at++, i < column->n ? from[i] : (double)INFINITY);
+        }
+    }
+    while (at < room) {
+        put_threshold(ranks, at++, (double)INFINITY);
+    }
+}
+
+/* Plain columns by themselves, so that the loop over most values has no cases. */
+static void list_columns(struct mill__ranks *ranks)
+{
+    ranks->plain = mill_malloc((size_t)ranks->column_count * sizeof(*ranks->plain));
+    ranks->others = mill_malloc((size_t)ranks->column_count * sizeof(*ranks->others));
+    for (uint32_t c = 0; c < ranks->column_count; c++) {
+        const struct mill__rank_column *column = &ranks->columns[c];
+        if (column->kind == MILL__CELL_VALUE) {
+            ranks->plain[ranks->plain_count++] =
+                (struct mill__rank_plain){column->used, column->begin, (uint16_t)c, (uint16_t)column->n};
+        } else if (column->table == 0 || column->at == 0) {
+            ranks->others[ranks->other_count++] = (uint16_t)c;
         }
     }
 }
@@ -192,7 +224,12 @@ void mill__ranks_build(struct mill__ranks *ranks, const struct mill__tables *tab
     if (ranks->built) {
         lay_out(ranks, forest, thresholds);
         mill__categories_build(ranks, forest);
+        list_columns(ranks);
         mill__scan_build(ranks, forest);
+        mill__perfect_build(ranks, forest);
+        if (ranks->perfect.depth == 0) {
+            mill__hop_build(ranks, forest);
+        }
     }
     free(thresholds);
     free(entries);
@@ -213,7 +250,14 @@ void mill__ranks_clear(struct mill__ranks *ranks)
     free(ranks->slots);
     free(ranks->picks);
     free(ranks->block);
+    free(ranks->plain);
+    free(ranks->others);
+    free(ranks->hop.nodes);
+    free(ranks->hop.roots);
+    free(ranks->hop.values32);
+    free(ranks->hop.values64);
     free(ranks->perfect.slots);
+    free(ranks->perfect.heap);
     free(ranks->perfect.values32);
     free(ranks->perfect.values64);
 }

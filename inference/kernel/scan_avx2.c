@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scanning kernel for AVX2: the tables of scan_build.c in two halves of 32 trees. A table look-up of bytes reaches 16
- * entries (pshufb), so the codes stand in as many registers as their columns need, and a look-up is tried in each:
- * adding 0x70 to a distance of 16 or more sets the top bit, for which pshufb gives 0.
+ * entries (pshufb), so the codes stand in as many registers as their columns need. Up to four registers are all looked
+ * up and chosen from; where there are more, adding 0x70 to a distance of 16 or more sets the top bit, for which
+ * pshufb gives 0, and the look-ups are joined.
  */
-#include <math.h>
-#include <string.h>
-
 #include "inference/kernel/rank_internal.h"
 
 #if defined(__x86_64__)
@@ -15,55 +13,54 @@
 #define TARGET __attribute__((target("avx2,popcnt")))
 #define INLINE static inline __attribute__((always_inline))
 
-TARGET INLINE uint32_t below32(const float *t, __m256 v)
-{
-    uint32_t low = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(t), v, _CMP_LT_OQ));
-    uint32_t high = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(t + 8), v, _CMP_LT_OQ));
-    return (uint32_t)_mm_popcnt_u32(low | high << 8);
-}
-
-TARGET static inline uint32_t search32(const float *t, float x)
-{
-    __m256 v = _mm256_set1_ps(x);
-    uint32_t block = below32(t, v);
-    return 16 * block + below32(t + 16 + 16 * block, v);
-}
-
-TARGET INLINE uint32_t below64(const double *t, __m256d v)
-{
-    uint32_t bits = 0;
-    for (int k = 0; k < 4; k++) {
-        bits |= (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(_mm256_load_pd(t + 4 * k), v, _CMP_LT_OQ)) << (4 * k);
-    }
-    return (uint32_t)_mm_popcnt_u32(bits);
-}
-
-TARGET static inline uint32_t search64(const double *t, double x)
-{
-    __m256d v = _mm256_set1_pd(x);
-    uint32_t block = below64(t, v);
-    return 16 * block + below64(t + 16 + 16 * block, v);
-}
-
-#include "inference/kernel/rank_codes.inc"
-
 TARGET INLINE __m256i load(const uint8_t *p)
 {
     return _mm256_load_si256((const __m256i *)(const void *)p);
 }
 
-/* Byte 7 of a column number says that the code is wanted plus one. */
-TARGET INLINE __m256i fetch(const uint8_t *codes, __m256i column, uint32_t parts)
+TARGET INLINE __m256i look_up(const uint8_t *codes, uint32_t k, __m256i at)
+{
+    __m128i table = _mm_load_si128((const __m128i *)(const void *)(codes + 16 * (size_t)k));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), at);
+}
+
+/* Where bit 7 of a byte of `which` is set, the code plus one. */
+TARGET INLINE __m256i bump(__m256i code, __m256i which)
+{
+    return _mm256_sub_epi8(code, _mm256_cmpgt_epi8(_mm256_setzero_si256(), which));
+}
+
+/* Codes of up to 64 columns: the low four bits of a byte look up in each part, bits 4 and 5 choose between them, bit 6
+ * asks for the code plus one. Shifts bring those bits to bit 7, which is the one that counts in a choice. */
+TARGET INLINE __m256i fetch_few(const uint8_t *codes, __m256i column, uint32_t parts)
+{
+    __m256i code = look_up(codes, 0, column), bit4 = _mm256_slli_epi16(column, 3);
+    if (parts > 1) {
+        code = _mm256_blendv_epi8(code, look_up(codes, 1, column), bit4);
+    }
+    if (parts > 2) {
+        __m256i high = _mm256_blendv_epi8(look_up(codes, 2, column), look_up(codes, 3, column), bit4);
+        code = _mm256_blendv_epi8(code, high, _mm256_slli_epi16(column, 2));
+    }
+    return bump(code, _mm256_add_epi8(column, column));
+}
+
+/* Codes of up to 128 columns; bit 7 asks for the code plus one. */
+TARGET INLINE __m256i fetch_many(const uint8_t *codes, __m256i column, uint32_t parts)
 {
     const __m256i reach = _mm256_set1_epi8(0x70);
     __m256i number = _mm256_and_si256(column, _mm256_set1_epi8(0x7f));
     __m256i code = _mm256_setzero_si256();
     for (uint32_t k = 0; k < parts; k++) {
-        __m256i table = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)(codes + 16 * k)));
         __m256i at = _mm256_adds_epu8(_mm256_xor_si256(number, _mm256_set1_epi8((char)(16 * k))), reach);
-        code = _mm256_or_si256(code, _mm256_shuffle_epi8(table, at));
+        code = _mm256_or_si256(code, look_up(codes, k, at));
     }
-    return _mm256_sub_epi8(code, _mm256_cmpgt_epi8(_mm256_setzero_si256(), column));
+    return bump(code, column);
+}
+
+TARGET INLINE __m256i fetch(const uint8_t *codes, __m256i column, uint32_t parts)
+{
+    return parts <= 4 ? fetch_few(codes, column, parts) : fetch_many(codes, column, parts);
 }
 
 TARGET INLINE __m256i step(__m256i at, const uint8_t *slot, const uint8_t *codes, uint32_t parts)
@@ -87,31 +84,24 @@ TARGET INLINE void scan_group(const struct mill__ranks *ranks, const struct mill
     _mm256_store_si256((__m256i *)(void *)(leaf + 32), high);
 }
 
-/* A loop of its own for each number of registers, so that they stay in registers. */
+/* A loop of its own for each number of registers, so that they stay in registers. More than 64 columns in the forest
+ * have another way to ask for bumps, whatever the group tests. */
 TARGET static void scan_any(const struct mill__ranks *ranks, const struct mill__scan_group *group, const uint8_t *codes,
                             uint32_t columns, uint8_t *leaf)
 {
-    switch ((columns + 15) / 16) {
-    case 0:
-    case 1:
+    uint32_t parts = (columns + 15) / 16;
+    if (ranks->bump_bit == 7) {
+        if (parts <= 6) {
+            scan_group(ranks, group, codes, 6, leaf);
+        } else {
+            scan_group(ranks, group, codes, 8, leaf);
+        }
+    } else if (parts <= 1) {
         scan_group(ranks, group, codes, 1, leaf);
-        break;
-    case 2:
+    } else if (parts == 2) {
         scan_group(ranks, group, codes, 2, leaf);
-        break;
-    case 3:
-        scan_group(ranks, group, codes, 3, leaf);
-        break;
-    case 4:
+    } else {
         scan_group(ranks, group, codes, 4, leaf);
-        break;
-    case 5:
-    case 6:
-        scan_group(ranks, group, codes, 6, leaf);
-        break;
-    default:
-        scan_group(ranks, group, codes, 8, leaf);
-        break;
     }
 }
 
@@ -124,7 +114,7 @@ TARGET static void run(const struct mill__tables *tables, const struct mill__for
     size_t row_bytes = stride * (forest->cells_f64 ? sizeof(double) : sizeof(float));
     mill__start_margins(forest, n, margins);
     for (uint32_t r = 0; r < n; r++) {
-        codes_of_row(ranks, forest, (const char *)values + r * row_bytes, codes);
+        mill__coder_avx2.row(ranks, forest, (const char *)values + r * row_bytes, codes);
         for (uint32_t g = 0; g < ranks->group_count; g++) {
             const struct mill__scan_group *group = &ranks->groups[g];
             for (uint32_t i = 0; i < group->pick_count; i++) {
@@ -138,15 +128,7 @@ TARGET static void run(const struct mill__tables *tables, const struct mill__for
     }
 }
 
-static bool supported(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
-}
 #else
-static bool supported(void)
-{
-    return false;
-}
 #define run NULL
 #endif
 
@@ -155,4 +137,4 @@ static bool fits(const struct mill__tables *tables, const struct mill__forest *f
     return forest->trees.n > 0 && tables->ranks->scans;
 }
 
-const struct mill__kernel mill__kernel_scan_avx2 = {"scan-avx2", "avx2", supported, fits, run, false};
+const struct mill__kernel mill__kernel_scan_avx2 = {"scan-avx2", "avx2", mill__has_avx2, fits, run, false};

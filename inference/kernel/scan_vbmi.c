@@ -4,9 +4,6 @@
  * two registers, so that fetching the code of 64 different columns is one instruction (vpermb, vpermi2b). Needs the
  * tables of scan_build.c.
  */
-#include <math.h>
-#include <string.h>
-
 #include "inference/kernel/rank_internal.h"
 
 #if defined(__x86_64__)
@@ -15,40 +12,23 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,popcnt")))
 #define INLINE static inline __attribute__((always_inline))
 
-TARGET static inline uint32_t search32(const float *t, float x)
-{
-    __m512 v = _mm512_set1_ps(x);
-    uint32_t block = (uint32_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_load_ps(t), v, _CMP_LT_OQ));
-    const float *at = t + 16 + 16 * block;
-    return 16 * block + (uint32_t)_mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_load_ps(at), v, _CMP_LT_OQ));
-}
-
-TARGET INLINE uint32_t below64(const double *t, __m512d v)
-{
-    uint32_t low = _mm512_cmp_pd_mask(_mm512_load_pd(t), v, _CMP_LT_OQ);
-    uint32_t high = _mm512_cmp_pd_mask(_mm512_load_pd(t + 8), v, _CMP_LT_OQ);
-    return (uint32_t)_mm_popcnt_u32(low | high << 8);
-}
-
-TARGET static inline uint32_t search64(const double *t, double x)
-{
-    __m512d v = _mm512_set1_pd(x);
-    uint32_t block = below64(t, v);
-    return 16 * block + below64(t + 16 + 16 * block, v);
-}
-
-#include "inference/kernel/rank_codes.inc"
-
 /* Codes of up to 128 columns. */
 struct table {
     __m512i low, high;
 };
 
-/* Byte 7 of a column number says that the code is wanted plus one. */
+/* Up to 64 columns: bit 6 of a column's byte, which chooses the register, asks for the code plus one. Up to 128: bit 7
+ * asks for it. */
 TARGET INLINE __m512i fetch(struct table q, __m512i column, bool two)
 {
-    __m512i code = two ? _mm512_permutex2var_epi8(q.low, column, q.high) : _mm512_permutexvar_epi8(column, q.low);
-    return _mm512_mask_add_epi8(code, _mm512_movepi8_mask(column), code, _mm512_set1_epi8(1));
+    __m512i code = _mm512_permutex2var_epi8(q.low, column, q.high);
+    return two ? _mm512_mask_add_epi8(code, _mm512_movepi8_mask(column), code, _mm512_set1_epi8(1)) : code;
+}
+
+TARGET INLINE struct table load_table(const uint8_t *codes, bool two)
+{
+    __m512i low = _mm512_load_si512(codes);
+    return (struct table){low, two ? _mm512_load_si512(codes + 64) : _mm512_add_epi8(low, _mm512_set1_epi8(1))};
 }
 
 TARGET INLINE __m512i step(__m512i at, const uint8_t *slot, struct table q, bool two)
@@ -67,7 +47,7 @@ TARGET INLINE void scan_one(const uint8_t *slot, uint32_t from, uint32_t to, str
 }
 
 TARGET INLINE struct table pick(const struct mill__ranks *ranks, const struct mill__scan_group *group,
-                                const uint8_t *codes, uint8_t *picked)
+                                const uint8_t *codes, bool two, uint8_t *picked)
 {
     if (group->pick_count > 0) {
         for (uint32_t i = 0; i < group->pick_count; i++) {
@@ -75,7 +55,7 @@ TARGET INLINE struct table pick(const struct mill__ranks *ranks, const struct mi
         }
         codes = picked;
     }
-    return (struct table){_mm512_load_si512(codes), _mm512_load_si512(codes + 64)};
+    return load_table(codes, two);
 }
 
 /* Four groups at once hide that each step waits for the one before. */
@@ -88,7 +68,7 @@ TARGET INLINE void scan_four(const struct mill__ranks *ranks, uint32_t g, const 
     const uint8_t *slot[4];
     uint32_t common = UINT32_MAX;
     for (int k = 0; k < 4; k++) {
-        q[k] = pick(ranks, &group[k], codes, picked);
+        q[k] = pick(ranks, &group[k], codes, two, picked);
         at[k] = _mm512_setzero_si512();
         slot[k] = ranks->slots + (size_t)group[k].slot_begin * 256;
         common = group[k].slot_count < common ? group[k].slot_count : common;
@@ -114,7 +94,7 @@ TARGET INLINE void scan_all(const struct mill__ranks *ranks, const uint8_t *code
     }
     for (; g < ranks->group_count; g++) {
         const struct mill__scan_group *group = &ranks->groups[g];
-        struct table q = pick(ranks, group, codes, picked);
+        struct table q = pick(ranks, group, codes, two, picked);
         __m512i at = _mm512_setzero_si512();
         scan_one(ranks->slots + (size_t)group->slot_begin * 256, 0, group->slot_count, q, two, &at);
         _mm512_store_si512(leaf + 64 * (size_t)g, at);
@@ -131,7 +111,7 @@ TARGET static void run_scan(const struct mill__tables *tables, const struct mill
     size_t row_bytes = stride * (forest->cells_f64 ? sizeof(double) : sizeof(float));
     mill__start_margins(forest, n, margins);
     for (uint32_t r = 0; r < n; r++) {
-        codes_of_row(ranks, forest, (const char *)values + r * row_bytes, codes);
+        mill__coder_avx512.row(ranks, forest, (const char *)values + r * row_bytes, codes);
         if (ranks->column_count <= 64) {
             scan_all(ranks, codes, picked, false, leaf);
         } else {
@@ -182,12 +162,12 @@ TARGET INLINE __m512i choose(uint32_t depth, const uint8_t **slot, struct table 
     return pending[0];
 }
 
-TARGET INLINE void choose_all(const struct mill__ranks *ranks, struct table q, bool two, const __m512i *numbers,
-                              uint8_t *leaf)
+TARGET INLINE void choose_all(const struct mill__ranks *ranks, const struct mill__forest *forest, struct table q,
+                              bool two, const __m512i *numbers, uint8_t *leaf)
 {
     const struct mill__perfect *perfect = &ranks->perfect;
     size_t group_bytes = (size_t)128 << perfect->depth;
-    for (uint32_t g = 0; g < ranks->group_count; g++) {
+    for (uint32_t g = 0; g * MILL__SCAN_LANES < forest->trees.n; g++) {
         const uint8_t *slot = perfect->slots + g * group_bytes;
         __m512i at = perfect->depth >= 4   ? choose(perfect->depth, &slot, q, two, numbers)
                      : perfect->depth == 3 ? choose3(&slot, q, two, numbers)
@@ -209,12 +189,11 @@ TARGET static void run_perfect(const struct mill__tables *tables, const struct m
     }
     mill__start_margins(forest, n, margins);
     for (uint32_t r = 0; r < n; r++) {
-        codes_of_row(ranks, forest, (const char *)values + r * row_bytes, codes);
-        struct table q = {_mm512_load_si512(codes), _mm512_load_si512(codes + 64)};
+        mill__coder_avx512.row(ranks, forest, (const char *)values + r * row_bytes, codes);
         if (ranks->column_count <= 64) {
-            choose_all(ranks, q, false, numbers, leaf);
+            choose_all(ranks, forest, load_table(codes, false), false, numbers, leaf);
         } else {
-            choose_all(ranks, q, true, numbers, leaf);
+            choose_all(ranks, forest, load_table(codes, true), true, numbers, leaf);
         }
         mill__perfect_sum(tables, forest, leaf, margins + (size_t)r * forest->margin_count);
     }
@@ -222,8 +201,7 @@ TARGET static void run_perfect(const struct mill__tables *tables, const struct m
 
 static bool supported(void)
 {
-    return __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("popcnt");
+    return __builtin_cpu_supports("avx512vbmi") && mill__has_avx512bw();
 }
 #else
 static bool supported(void)
@@ -241,7 +219,7 @@ static bool fits_scan(const struct mill__tables *tables, const struct mill__fore
 
 static bool fits_perfect(const struct mill__tables *tables, const struct mill__forest *forest)
 {
-    return fits_scan(tables, forest) && tables->ranks->perfect.depth > 0;
+    return forest->trees.n > 0 && tables->ranks->perfect.slots != NULL;
 }
 
 const struct mill__kernel mill__kernel_scan_vbmi = {"scan-vbmi", "avx512vbmi", supported, fits_scan, run_scan, false};

@@ -17,8 +17,10 @@
 enum { ROUNDS = 12, BUDGET_NS = 5000000 };
 
 const struct mill__kernel *const mill__kernels[] = {
-    &mill__kernel_walk,          &mill__kernel_scan_avx2, &mill__kernel_block_avx2,   &mill__kernel_block_avx512,
-    &mill__kernel_gather_avx512, &mill__kernel_scan_vbmi, &mill__kernel_perfect_vbmi,
+    &mill__kernel_walk,         &mill__kernel_heap,         &mill__kernel_hop,           &mill__kernel_heap_avx2,
+    &mill__kernel_hop_avx2,     &mill__kernel_scan_avx2,    &mill__kernel_block_avx2,    &mill__kernel_heap_avx512,
+    &mill__kernel_hop_avx512,   &mill__kernel_block_avx512, &mill__kernel_gather_avx512, &mill__kernel_scan_vbmi,
+    &mill__kernel_perfect_vbmi,
 };
 
 static const char *const levels[] = {"portable", "avx2", "avx512bw", "avx512vbmi"};

@@ -14,8 +14,10 @@
 #include "base/arena.h"
 #include "base/file.h"
 
-const char *const support_kernels[] = {"portable",  "scan-avx2",    "block-avx2", "block-avx512", "gather-avx512",
-                                       "scan-vbmi", "perfect-vbmi", "avx2",       "auto",         NULL};
+const char *const support_kernels[] = {
+    "portable",   "walk",        "heap",       "hop",          "heap-avx2",     "hop-avx2",  "scan-avx2",
+    "block-avx2", "heap-avx512", "hop-avx512", "block-avx512", "gather-avx512", "scan-vbmi", "perfect-vbmi",
+    "avx2",       "auto",        NULL};
 
 struct mill_buffer support_read(const char *name)
 {

@@ -284,7 +284,7 @@ static void test_shapes(void **test_state)
         state = seed + i;
         check_forest(&f);
     }
-    for (size_t k = 1; k < 7; k++) {
+    for (size_t k = 1; strcmp(support_kernels[k], "avx2") != 0; k++) {
         print_message("%s ran on %u of %zu forests\n", support_kernels[k], ran[k], sizeof(shapes) / sizeof(shapes[0]));
     }
 }
