@@ -10,66 +10,76 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE uint64_t step(const uint8_t *tree, uint64_t at, const uint8_t *codes)
-{
-    uint8_t code = codes[tree[2 * at]];
-    return 2 * at + (tree[2 * at + 1] < code);
-}
+enum { TREES = MILL__HEAP_TREES };
 
-/* Leaves of MILL__HEAP_TREES trees that stand one behind the other. */
-INLINE void walk_trees(uint32_t depth, const uint8_t *trees, const uint8_t *codes, uint32_t *leaf)
-{
-    uint64_t at[MILL__HEAP_TREES];
-    for (uint32_t k = 0; k < MILL__HEAP_TREES; k++) {
-        at[k] = 1;
-    }
-#pragma GCC unroll 8
-    for (uint32_t level = 0; level < depth; level++) {
-#pragma GCC unroll 16
-        for (uint32_t k = 0; k < MILL__HEAP_TREES; k++) {
-            at[k] = step(trees + ((size_t)k * 2 << depth), at[k], codes);
-        }
-    }
-#pragma GCC unroll 16
-    for (uint32_t k = 0; k < MILL__HEAP_TREES; k++) {
-        leaf[k] = (uint32_t)at[k] - (UINT32_C(1) << depth);
-    }
-}
+/* What a step may read, as the compiler is told: no store into it may be moved behind a step. */
+struct bytes {
+    uint8_t at[1 << 16];
+};
 
-/* Leaves of one tree for MILL__HEAP_ROWS rows. */
-INLINE void walk_rows(uint32_t depth, const uint8_t *tree, const uint8_t *codes, uint32_t *leaf)
-{
-    uint64_t at[MILL__HEAP_ROWS];
-    for (uint32_t r = 0; r < MILL__HEAP_ROWS; r++) {
-        at[r] = 1;
+/* One level of one path: two bytes of the node at `at`, its code, and at = 2 * at + (rank < code). Both offsets are
+ * constants. Compilers keep the comparison's result in a register and a pointer for each path, and run out of
+ * registers; written out it is four instructions and twelve paths fit. */
+#if defined(__x86_64__) && !defined(MILL__HEAP_PORTABLE)
+#define STEP(at, tree_offset, codes_offset)                                                                            \
+    do {                                                                                                               \
+        uint64_t code;                                                                                                 \
+        __asm__("movzbl %c[t](%[tree],%[i],2), %k[code]\n\t"                                                           \
+                "movzbl %c[c](%[codes],%[code]), %k[code]\n\t"                                                         \
+                "cmpb %b[code], %c[t]+1(%[tree],%[i],2)\n\t"                                                           \
+                "adcq %[i], %[i]"                                                                                      \
+                : [i] "+r"(at), [code] "=&r"(code)                                                                     \
+                : [tree] "r"(tree), [codes] "r"(codes), [t] "i"(tree_offset), [c] "i"(codes_offset),                   \
+                  "m"(*(const struct bytes *)(const void *)tree), "m"(*(const struct bytes *)(const void *)codes)      \
+                : "cc");                                                                                               \
+    } while (0)
+#else
+#define STEP(at, tree_offset, codes_offset)                                                                            \
+    do {                                                                                                               \
+        const uint8_t *node = tree + (tree_offset) + 2 * (at);                                                         \
+        uint8_t code = codes[(codes_offset) + node[0]];                                                                \
+        (at) = 2 * (at) + (node[1] < code);                                                                            \
+    } while (0)
+#endif
+
+/* A level of twelve trees that stand one behind the other, of eight rows and of twelve rows. */
+#define TREE(k, d)        STEP(at##k, (k) * (2 << (d)), 0);
+#define ROW(k, d)         STEP(at##k, 0, (k)*MILL__HOP_ROW_BYTES);
+#define EIGHT(f, d)       f(0, d) f(1, d) f(2, d) f(3, d) f(4, d) f(5, d) f(6, d) f(7, d)
+#define TWELVE(f, d)      EIGHT(f, d) f(8, d) f(9, d) f(10, d) f(11, d)
+#define START(k, d)       uint64_t at##k = 1;
+#define END(k, d)         leaf[k] = (uint32_t)at##k - (UINT32_C(1) << (d));
+#define LEVELS_2(s, f, d) s(f, d) s(f, d)
+#define LEVELS_3(s, f, d) LEVELS_2(s, f, d) s(f, d)
+#define LEVELS_4(s, f, d) LEVELS_3(s, f, d) s(f, d)
+#define LEVELS_5(s, f, d) LEVELS_4(s, f, d) s(f, d)
+#define LEVELS_6(s, f, d) LEVELS_5(s, f, d) s(f, d)
+#define LEVELS_7(s, f, d) LEVELS_6(s, f, d) s(f, d)
+#define LEVELS_8(s, f, d) LEVELS_7(s, f, d) s(f, d)
+
+/* Leaves that `span` paths (EIGHT or TWELVE of TREE or ROW) end in. */
+#define WALK(name, span, path, d)                                                                                      \
+    INLINE void name##_##d(const uint8_t *tree, const uint8_t *codes, uint32_t *leaf)                                  \
+    {                                                                                                                  \
+        span(START, d) LEVELS_##d(span, path, d) span(END, d)                                                          \
     }
-#pragma GCC unroll 8
-    for (uint32_t level = 0; level < depth; level++) {
-#pragma GCC unroll 16
-        for (uint32_t r = 0; r < MILL__HEAP_ROWS; r++) {
-            at[r] = step(tree, at[r], codes + (size_t)r * MILL__HOP_ROW_BYTES);
-        }
-    }
-#pragma GCC unroll 16
-    for (uint32_t r = 0; r < MILL__HEAP_ROWS; r++) {
-        leaf[r] = (uint32_t)at[r] - (UINT32_C(1) << depth);
-    }
-}
+
+typedef void (*walk_function)(const uint8_t *tree, const uint8_t *codes, uint32_t *leaf);
 
 /* Margins of one row whose codes are there. */
-INLINE void run_row(uint32_t depth, const struct mill__perfect *perfect, const struct mill__forest *forest,
-                    const uint8_t *codes, double *margins)
+INLINE void run_row(walk_function walk, uint32_t depth, const struct mill__perfect *perfect,
+                    const struct mill__forest *forest, const uint8_t *codes, double *margins)
 {
     const struct mill__tree *tree = forest->trees.at;
     bool single = forest->margin_count == 1, wide = forest->sums_f64;
     double sum64 = margins[0];
     float sum32 = (float)margins[0];
-    for (uint32_t t = 0; t < forest->trees.n; t += MILL__HEAP_TREES, tree += MILL__HEAP_TREES) {
-        uint32_t leaf[MILL__HEAP_TREES], left = forest->trees.n - t;
-        uint32_t n = left < MILL__HEAP_TREES ? left : MILL__HEAP_TREES;
+    for (uint32_t t = 0; t < forest->trees.n; t += TREES, tree += TREES) {
+        uint32_t leaf[TREES], left = forest->trees.n - t;
+        uint32_t n = left < TREES ? left : TREES;
         const double *values64 = perfect->values64 + ((size_t)t << depth);
         const float *values32 = perfect->values32 + ((size_t)t << depth);
-        walk_trees(depth, perfect->heap + ((size_t)t * 2 << depth), codes, leaf);
+        walk(perfect->heap + ((size_t)t * 2 << depth), codes, leaf);
         for (uint32_t k = 0; k < n; k++, values64 += UINT32_C(1) << depth, values32 += UINT32_C(1) << depth) {
             if (single && wide) {
                 sum64 += values64[leaf[k]];
@@ -88,38 +98,54 @@ INLINE void run_row(uint32_t depth, const struct mill__perfect *perfect, const s
     }
 }
 
-/* Sums of n rows, a multiple of MILL__HEAP_ROWS, whose codes are there: output k of row r at k * 64 + r. */
-INLINE void run_tile(uint32_t depth, const struct mill__perfect *perfect, const struct mill__forest *forest,
-                     const uint8_t *codes, uint32_t n, float *sums32, double *sums64)
+/* Adds the leaves of n rows in one tree to their sums, output by output. */
+INLINE void add_leaves(const struct mill__perfect *perfect, bool wide, size_t begin, const uint32_t *leaf, uint32_t n,
+                       float *sums32, double *sums64)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        if (wide) {
+            sums64[k] += perfect->values64[begin + leaf[k]];
+        } else {
+            sums32[k] += perfect->values32[begin + leaf[k]];
+        }
+    }
+}
+
+/* Sums of n rows, a multiple of 4 from 8 on, whose codes are there: output k of row r at k * 64 + r. */
+INLINE void run_tile(walk_function walk8, walk_function walk12, uint32_t depth, const struct mill__perfect *perfect,
+                     const struct mill__forest *forest, const uint8_t *codes, uint32_t n, float *sums32, double *sums64)
 {
     for (uint32_t t = 0; t < forest->trees.n; t++) {
         const uint8_t *tree = perfect->heap + ((size_t)t * 2 << depth);
         size_t begin = (size_t)t << depth, to = (size_t)forest->trees.at[t].output * MILL__TILE_ROWS;
-        for (uint32_t r = 0; r < n; r += MILL__HEAP_ROWS) {
-            uint32_t leaf[MILL__HEAP_ROWS];
-            walk_rows(depth, tree, codes + (size_t)r * MILL__HOP_ROW_BYTES, leaf);
-            for (uint32_t k = 0; k < MILL__HEAP_ROWS; k++) {
-                if (forest->sums_f64) {
-                    sums64[to + r + k] += perfect->values64[begin + leaf[k]];
-                } else {
-                    sums32[to + r + k] += perfect->values32[begin + leaf[k]];
-                }
+        uint32_t leaf[12];
+        for (uint32_t r = 0; r < n;) {
+            uint32_t count = (n - r) % 8 == 0 && n - r < 24 ? 8 : 12;
+            if (count == 8) {
+                walk8(tree, codes + (size_t)r * MILL__HOP_ROW_BYTES, leaf);
+            } else {
+                walk12(tree, codes + (size_t)r * MILL__HOP_ROW_BYTES, leaf);
             }
+            add_leaves(perfect, forest->sums_f64, begin, leaf, count, sums32 + to + r, sums64 + to + r);
+            r += count;
         }
     }
 }
 
 #define DEPTH(d)                                                                                                       \
+    WALK(trees, TWELVE, TREE, d)                                                                                       \
+    WALK(eight, EIGHT, ROW, d)                                                                                         \
+    WALK(twelve, TWELVE, ROW, d)                                                                                       \
     static __attribute__((noinline)) void row_##d(                                                                     \
         const struct mill__perfect *perfect, const struct mill__forest *forest, const uint8_t *codes, double *margins) \
     {                                                                                                                  \
-        run_row(d, perfect, forest, codes, margins);                                                                   \
+        run_row(trees_##d, d, perfect, forest, codes, margins);                                                        \
     }                                                                                                                  \
     static __attribute__((noinline)) void tile_##d(const struct mill__perfect *perfect,                                \
                                                    const struct mill__forest *forest, const uint8_t *codes,            \
                                                    uint32_t n, float *sums32, double *sums64)                          \
     {                                                                                                                  \
-        run_tile(d, perfect, forest, codes, n, sums32, sums64);                                                        \
+        run_tile(eight_##d, twelve_##d, d, perfect, forest, codes, n, sums32, sums64);                                 \
     }
 DEPTH(2)
 DEPTH(3)
@@ -141,7 +167,7 @@ void mill__heap_rows(const struct mill__tables *tables, const struct mill__fores
     const struct mill__ranks *ranks = tables->ranks;
     const struct mill__perfect *perfect = &ranks->perfect;
     struct mill__code_rows at = mill__code_rows(tables, forest, coder, values, stride, n, margins, scratch);
-    uint32_t tiled = n / MILL__HEAP_ROWS * MILL__HEAP_ROWS;
+    uint32_t tiled = n < 8 ? 0 : n / 4 * 4;
     if (tiled > 0) {
         tiles[perfect->depth](perfect, forest, at.codes, tiled, at.sums32, at.sums64);
         mill__deliver_sums(forest, tiled, at.sums32, at.sums64, margins);

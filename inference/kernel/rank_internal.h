@@ -24,8 +24,7 @@ enum {
     MILL__PERFECT_DEPTH_MAX = 8,
     MILL__HOP_ROW_BYTES = 256, /* of codes: all columns, then all plus one */
     MILL__HOP_TREES = 8,       /* trees, or rows of one tree, that are walked at once */
-    MILL__HEAP_TREES = 12,
-    MILL__HEAP_ROWS = 16
+    MILL__HEAP_TREES = 12
 };
 
 /* Codes of all membership tests of one categorical feature, a row of `count` bytes for each category: then a value is

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tuner: which kernel for how many rows. At load every kernel that fits runs over a tile of rows made of the model's
- * own thresholds; the fastest wins, for one row and for each larger number by what its time grows with. Bounded to a
- * few milliseconds: a model so large that one round takes longer is timed once.
+ * Tuner: which kernel for how many rows. At load the kernels that fit run over a tile of rows made of the model's own
+ * thresholds; the fastest wins, for one row and for each larger number by what its time grows with.
+ *
+ * Steady: time is the thread's own, so that other programs on the machine do not decide; the kernels take turns and the
+ * least of their rounds counts; those that are far behind after the first are not measured again. Bounded: a few
+ * milliseconds; of a model so large that not all can be timed in them, the most specialised ones are, and the plain
+ * walk only where nothing else could.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "inference/kernel/rank_internal.h"
 #include "inference/model_internal.h"
 
-enum { ROUNDS = 12, BUDGET_NS = 5000000 };
+enum { ROUNDS = 12, BUDGET_NS = 5000000, SINGLES = 16 };
 
 const struct mill__kernel *const mill__kernels[] = {
     &mill__kernel_walk,         &mill__kernel_heap,         &mill__kernel_hop,           &mill__kernel_heap_avx2,
@@ -82,18 +86,31 @@ static void *make_values(const struct mill__tables *tables, const struct mill__f
     return values;
 }
 
-/* One tile in calls of n rows: nanoseconds of a call. */
-static float time_tile(const struct mill__tables *tables, const struct mill__forest *forest, unsigned kernel,
-                       const void *values, uint32_t n, double *margins, void *scratch)
+static int64_t thread_ns(void)
 {
-    size_t row_bytes = tables->used_count * (forest->cells_f64 ? sizeof(double) : sizeof(float));
-    uint32_t calls = MILL__TILE_ROWS / n;
-    int64_t start = mill_clock_mono_ns();
+    struct timespec t;
+    mill_assert(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+struct trial {
+    const struct mill__tables *tables;
+    const struct mill__forest *forest;
+    const void *values;
+    double *margins;
+    void *scratch;
+};
+
+/* `calls` calls of n rows each: nanoseconds of a call. */
+static float time_calls(const struct trial *t, unsigned kernel, uint32_t calls, uint32_t n)
+{
+    size_t row_bytes = t->tables->used_count * (t->forest->cells_f64 ? sizeof(double) : sizeof(float));
+    int64_t start = thread_ns();
     for (uint32_t c = 0; c < calls; c++) {
-        mill__kernels[kernel]->run(tables, forest, (const char *)values + c * n * row_bytes, tables->used_count, n,
-                                   margins, scratch);
+        mill__kernels[kernel]->run(t->tables, t->forest, (const char *)t->values + c * n * row_bytes,
+                                   t->tables->used_count, n, t->margins, t->scratch);
     }
-    return (float)(mill_clock_mono_ns() - start) / (float)calls;
+    return (float)(thread_ns() - start) / (float)calls;
 }
 
 static void keep_least(float *least, float ns)
@@ -101,21 +118,44 @@ static void keep_least(float *least, float ns)
     *least = *least == 0 || ns < *least ? ns : *least;
 }
 
-/* All kernels take turns, so that what else the machine does hits each; the least of the rounds counts. */
-static void measure(struct mill__tables *tables, const struct mill__forest *forest, const bool *usable,
-                    const void *values, double *margins, void *scratch)
+static void time_kernel(struct mill__tables *tables, const struct trial *t, unsigned k)
 {
-    int64_t begin = mill_clock_mono_ns();
-    for (int round = 0; round < ROUNDS && (round == 0 || mill_clock_mono_ns() - begin < BUDGET_NS); round++) {
-        for (unsigned k = 0; k < MILL__KERNELS; k++) {
-            if (!usable[k]) {
-                continue;
-            }
-            float tile = time_tile(tables, forest, k, values, MILL__TILE_ROWS, margins, scratch);
-            keep_least(&tables->row_ns[k], tile / MILL__TILE_ROWS);
-            keep_least(&tables->single_ns[k],
-                       mill__kernels[k]->by_block ? tile : time_tile(tables, forest, k, values, 1, margins, scratch));
+    float tile = time_calls(t, k, 1, MILL__TILE_ROWS);
+    keep_least(&tables->row_ns[k], tile / MILL__TILE_ROWS);
+    keep_least(&tables->single_ns[k], mill__kernels[k]->by_block ? tile : time_calls(t, k, SINGLES, 1));
+}
+
+/* Kernels that take more than twice the least both alone and in a tile are out. */
+static void drop_slow(const struct mill__tables *tables, bool *running)
+{
+    float row = INFINITY, single = INFINITY;
+    for (unsigned k = 0; k < MILL__KERNELS; k++) {
+        if (running[k]) {
+            row = fminf(row, tables->row_ns[k]);
+            single = fminf(single, tables->single_ns[k]);
         }
+    }
+    for (unsigned k = 0; k < MILL__KERNELS; k++) {
+        running[k] = running[k] && (tables->row_ns[k] <= 2 * row || tables->single_ns[k] <= 2 * single);
+    }
+}
+
+/* In rounds; the table of kernels goes from general to special, so from its end on. usable[] loses those that were
+ * never timed. */
+static void measure(struct mill__tables *tables, const struct trial *t, bool *usable)
+{
+    bool running[MILL__KERNELS];
+    int64_t end = thread_ns() + BUDGET_NS;
+    memcpy(running, usable, sizeof(running));
+    for (int round = 0; round < ROUNDS && thread_ns() < end; round++) {
+        for (unsigned k = MILL__KERNELS; k-- > 0;) {
+            if (running[k] && (thread_ns() < end || round > 0)) {
+                time_kernel(tables, t, k);
+            }
+            usable[k] = usable[k] && tables->row_ns[k] > 0;
+            running[k] = running[k] && usable[k];
+        }
+        drop_slow(tables, running);
     }
 }
 
@@ -164,7 +204,8 @@ int mill__tune(struct mill__tables *tables, const struct mill__forest *forest, s
     }
     void *values = make_values(tables, forest), *scratch = mill__scratch(tables->scratch);
     double *margins = mill_malloc((size_t)MILL__TILE_ROWS * forest->margin_count * sizeof(*margins));
-    measure(tables, forest, usable, values, margins, scratch);
+    struct trial trial = {tables, forest, values, margins, scratch};
+    measure(tables, &trial, usable);
     choose(tables, usable);
     free(margins);
     free(values);
