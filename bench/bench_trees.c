@@ -1,218 +1,171 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tree ensembles against their trainers and compilers: one process, one thread, taking turns, other rows in every call,
- * the least of several rounds. Usage: bench_trees DIRECTORY [SHAPE...], where bench/peers/trees_prepare.py has put the
- * models and the names of the peers' libraries (it is run once where that has not been done). MILL_KERNEL limits our
- * side (portable, avx2, ...).
+ * Tree ensembles against their trainers, compilers and onnxruntime: one process, one thread, taking turns, other rows
+ * in every call, the least of several rounds of the thread's own time. Usage: bench_trees DIRECTORY [SHAPE...], where
+ * bench/trees/prepare.sh has put models and peers (it is run once where that has not been done). Our side runs at every
+ * level of kernels that the CPU has; each bar is printed with its figure, met or missed.
  */
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/file.h"
+#include "bench/trees/trees.h"
 #include "inference/inference.h"
 
-enum { FEATURES = 50, ROWS = 16384, ROUNDS = 7, CONTENDERS = 8 };
+enum { ROUNDS = 7, LOADS = 5, CHECKED = 64, CONTENDERS = 12, LEVELS = 3, BATCHES = 3 };
 
-static float rows32[ROWS * FEATURES];
-static double rows64[ROWS * FEATURES];
+float trees_rows32[TREES_ROWS * TREES_FEATURES];
+double trees_rows64[TREES_ROWS * TREES_FEATURES];
+union trees_entry trees_entries[TREES_ROWS * TREES_FEATURES];
 
-/* One way to score: n rows from `first` on, one margin each into out. */
-struct contender {
-    const char *name;
-    void (*run)(void *state, size_t first, size_t n);
-    void *state;
-    double best_ns[3];
-    float out[4]; /* of rows 0 to 3, to see that all compute the same */
+static const size_t batches[BATCHES] = {1, 32, TREES_BATCH_MAX};
+/* Names of a level as contender, and what MILL_KERNEL is set to while its models are loaded. */
+static const struct level {
+    const char *name, *limit;
+} levels[LEVELS] = {{"portable", "portable"}, {"avx2", "avx2"}, {"avx512", "auto"}};
+
+struct line {
+    struct contender c;
+    int level;     /* ours: which level; -1: a peer */
+    bool lightgbm; /* scores the model that LightGBM trained, else XGBoost's */
+    double us[BATCHES];
+    float first[CHECKED];
 };
 
-static float out32[1024];
-static double out64[1024];
+static struct line lines[CONTENDERS];
+static unsigned line_count;
+static unsigned bars_met, bars_missed;
 
-static void run_mill(void *state, size_t first, size_t n)
+static double thread_us(void)
 {
-    mill_model_score_f32(state, rows32 + first * FEATURES, n, FEATURES, FEATURES, MILL_MODEL_MARGIN, out32);
+    struct timespec t;
+    mill_assert(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static void run_mill_f64(void *state, size_t first, size_t n)
+static void run_floats(void *state, size_t first, size_t n, float *ret_first)
 {
-    mill_model_score_f64(state, rows64 + first * FEATURES, n, FEATURES, FEATURES, MILL_MODEL_MARGIN, out64);
-    out32[0] = (float)out64[0];
+    static float out[TREES_BATCH_MAX];
+    mill_model_score_f32(state, trees_rows32 + first * TREES_FEATURES, n, TREES_FEATURES, TREES_FEATURES,
+                         MILL_MODEL_MARGIN, out);
+    *ret_first = out[0];
 }
 
-/* XGBoost's C interface, from the library that PyPI's wheel carries. */
-struct xgboost {
-    void *booster, *proxy;
-    int (*predict)(void *, const char *, const char *, void *, const uint64_t **, uint64_t *, const float **);
-    char (*texts)[160];
-};
-
-static void run_xgboost(void *state, size_t first, size_t n)
+static void run_doubles(void *state, size_t first, size_t n, float *ret_first)
 {
-    struct xgboost *x = state;
-    static const char config[] = "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
-                                 "\"strict_shape\":false,\"missing\":NaN,\"cache_id\":0}";
-    char text[160];
-    const uint64_t *shape = NULL;
-    const float *result = NULL;
-    uint64_t dimensions = 0;
-    /* Texts for single rows are made beforehand; for a batch making one costs nothing beside it. */
-    const char *array = x->texts[first];
-    if (n != 1) {
-        snprintf(text, sizeof(text), "{\"data\":[%zu,true],\"shape\":[%zu,%d],\"typestr\":\"<f4\",\"version\":3}",
-                 (size_t)(rows32 + first * FEATURES), n, FEATURES);
-        array = text;
-    }
-    mill_assert(x->predict(x->booster, array, config, x->proxy, &shape, &dimensions, &result) == 0);
-    memcpy(out32, result, n * sizeof(float));
+    static double out[TREES_BATCH_MAX];
+    mill_model_score_f64(state, trees_rows64 + first * TREES_FEATURES, n, TREES_FEATURES, TREES_FEATURES,
+                         MILL_MODEL_MARGIN, out);
+    *ret_first = (float)out[0];
 }
 
-/* Libraries are opened so that each finds its own symbols first: this program may itself be linked with an XGBoost. */
-static void *symbol(void *library, const char *name)
-{
-    void *p = dlsym(library, name);
-    if (p == NULL) {
-        fprintf(stderr, "bench_trees: %s: not found\n", name);
-    }
-    return p;
-}
-
-static bool open_xgboost(const char *library_path, const char *model, struct xgboost *x, double *ret_load_ms)
-{
-    void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-    if (library == NULL) {
-        return false;
-    }
-    int (*create)(void *const *, uint64_t, void **) = symbol(library, "XGBoosterCreate");
-    int (*load)(void *, const char *) = symbol(library, "XGBoosterLoadModel");
-    int (*set)(void *, const char *, const char *) = symbol(library, "XGBoosterSetParam");
-    int (*proxy)(void **) = symbol(library, "XGProxyDMatrixCreate");
-    x->predict = symbol(library, "XGBoosterPredictFromDense");
-    if (create == NULL || load == NULL || set == NULL || proxy == NULL || x->predict == NULL) {
-        return false;
-    }
-    mill_assert(create(NULL, 0, &x->booster) == 0 && set(x->booster, "nthread", "1") == 0);
-    int64_t start = mill_clock_mono_ns();
-    mill_assert(load(x->booster, model) == 0);
-    *ret_load_ms = (double)(mill_clock_mono_ns() - start) / 1e6;
-    mill_assert(set(x->booster, "nthread", "1") == 0 && proxy(&x->proxy) == 0);
-    x->texts = mill_malloc(ROWS * sizeof(*x->texts));
-    for (size_t r = 0; r < ROWS; r++) {
-        snprintf(x->texts[r], sizeof(x->texts[r]),
-                 "{\"data\":[%zu,true],\"shape\":[1,%d],\"typestr\":\"<f4\",\"version\":3}",
-                 (size_t)(rows32 + r * FEATURES), FEATURES);
-    }
-    return true;
-}
-
-/* LightGBM's C interface: the fast call for single rows, the matrix call for batches. */
-struct lightgbm {
-    void *booster, *fast;
-    int (*single)(void *, const void *, int64_t *, double *);
-    int (*matrix)(void *, const void *, int, int32_t, int32_t, int, int, int, int, const char *, int64_t *, double *);
-};
-
-static void run_lightgbm(void *state, size_t first, size_t n)
-{
-    struct lightgbm *x = state;
-    int64_t length = 0;
-    if (n == 1) {
-        mill_assert(x->single(x->fast, rows64 + first * FEATURES, &length, out64) == 0);
-    } else {
-        mill_assert(x->matrix(x->booster, rows64 + first * FEATURES, 1, (int32_t)n, FEATURES, 1, 1, 0, -1,
-                              "num_threads=1", &length, out64) == 0);
-    }
-    out32[0] = (float)out64[0];
-}
-
-static bool open_lightgbm(const char *library_path, const char *model, struct lightgbm *x)
-{
-    void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-    if (library == NULL) {
-        return false;
-    }
-    int (*load)(const char *, int *, void **) = symbol(library, "LGBM_BoosterCreateFromModelfile");
-    int (*fast)(void *, int, int, int, int, int32_t, const char *, void **) =
-        symbol(library, "LGBM_BoosterPredictForMatSingleRowFastInit");
-    x->single = symbol(library, "LGBM_BoosterPredictForMatSingleRowFast");
-    x->matrix = symbol(library, "LGBM_BoosterPredictForMat");
-    int iterations = 0;
-    return load != NULL && fast != NULL && load(model, &iterations, &x->booster) == 0 &&
-           fast(x->booster, 1, 0, -1, 1, FEATURES, "num_threads=1", &x->fast) == 0;
-}
-
-static void run_lleaves(void *state, size_t first, size_t n)
-{
-    void (*root)(double *, double *, int, int);
-    memcpy(&root, state, sizeof(root));
-    root(rows64 + first * FEATURES, out64, 0, (int)n);
-    out32[0] = (float)out64[0];
-}
-
-/* tl2cgen's entries: a value, or missing where the integer is -1. */
-union entry {
-    int missing;
-    float value;
-};
-static union entry entries[ROWS * FEATURES];
-
-static void run_tl2cgen(void *state, size_t first, size_t n)
-{
-    void (*predict)(union entry *, int, float *);
-    memcpy(&predict, state, sizeof(predict));
-    for (size_t r = 0; r < n; r++) {
-        out32[r] = 0;
-        predict(entries + (first + r) * FEATURES, 1, out32 + r);
-    }
-}
-
-static const size_t batches[3] = {1, 32, 1024};
-
-static void measure(struct contender *c, unsigned which, unsigned round)
+static void measure(struct line *line, unsigned which, unsigned round)
 {
     size_t n = batches[which], calls = n == 1 ? 1000 : n == 32 ? 60 : 3;
-    size_t at = (round * 2741u * n) % (ROWS - 1024);
-    int64_t start = mill_clock_mono_ns();
+    size_t at = (round * 2741u * n) % (TREES_ROWS - TREES_BATCH_MAX);
+    float first = 0;
+    double start = thread_us();
     for (size_t i = 0; i < calls; i++) {
-        c->run(c->state, at, n);
-        at = at + 2 * n >= ROWS - 1024 ? 0 : at + n;
+        line->c.run(line->c.state, at, n, &first);
+        at = at + 2 * n >= TREES_ROWS - TREES_BATCH_MAX ? 0 : at + n;
     }
-    double ns = (double)(mill_clock_mono_ns() - start) / (double)calls;
-    if (round == 0 || ns < c->best_ns[which]) {
-        c->best_ns[which] = ns;
-    }
+    double us = (thread_us() - start) / (double)calls;
+    line->us[which] = round == 0 || us < line->us[which] ? us : line->us[which];
 }
 
-static void compare(const char *shape, struct contender *all, unsigned count)
+static void measure_all(const char *shape)
 {
-    for (unsigned i = 0; i < count; i++) {
-        for (size_t r = 0; r < 4; r++) {
-            all[i].run(all[i].state, r, 1);
-            all[i].out[r] = out32[0];
-        }
-    }
-    for (unsigned which = 0; which < 3; which++) {
+    for (unsigned which = 0; which < BATCHES; which++) {
         for (unsigned round = 0; round < ROUNDS; round++) {
-            for (unsigned i = 0; i < count; i++) {
-                measure(&all[i], which, round);
+            for (unsigned i = 0; i < line_count; i++) {
+                measure(&lines[i], which, round);
             }
         }
     }
-    printf("%-6s %-22s %12s %12s %12s   first margins\n", "shape", "", "1 row", "32 rows", "1024 rows");
-    for (unsigned i = 0; i < count; i++) {
-        printf("%-6s %-22s %9.2f us %9.2f us %9.2f us   %.6f %.6f\n", shape, all[i].name, all[i].best_ns[0] / 1e3,
-               all[i].best_ns[1] / 1e3, all[i].best_ns[2] / 1e3, (double)all[i].out[0], (double)all[i].out[1]);
+    printf("\n%-5s %-12s %-9s %12s %12s %12s\n", shape, "", "", "1 row", "32 rows", "1024 rows");
+    for (unsigned i = 0; i < line_count; i++) {
+        printf("%-5s %-12s %-9s %9.2f us %9.1f us %9.0f us%s\n", lines[i].lightgbm ? "lgb" : "xgb", lines[i].c.name,
+               lines[i].c.version, lines[i].us[0], lines[i].us[1], lines[i].us[2],
+               lines[i].level >= 0 ? "" : "  (peer)");
     }
-    for (unsigned i = 0; i < count; i++) {
-        unsigned ours = strstr(all[i].name, "lightgbm") != NULL || strstr(all[i].name, "lleaves") != NULL ? 1 : 0;
-        if (strncmp(all[i].name, "tidemill", 8) != 0 && ours < count) {
-            printf("%-6s %-22s %11.1fx %11.1fx %11.1fx\n", shape, all[i].name, all[i].best_ns[0] / all[ours].best_ns[0],
-                   all[i].best_ns[1] / all[ours].best_ns[1], all[i].best_ns[2] / all[ours].best_ns[2]);
+}
+
+/* The margins of the first rows, bit for bit, where a peer computes the same sums. */
+static void check_bits(const char *shape)
+{
+    for (unsigned i = 0; i < line_count; i++) {
+        for (size_t r = 0; r < CHECKED; r++) {
+            lines[i].c.run(lines[i].c.state, r, 1, &lines[i].first[r]);
         }
+    }
+    for (unsigned i = 0; i < line_count; i++) {
+        bool trainer = strcmp(lines[i].c.name, "xgboost") == 0 || strcmp(lines[i].c.name, "lightgbm") == 0;
+        unsigned differ = 0, models = 0;
+        for (unsigned j = 0; trainer && j < line_count; j++) {
+            if (lines[j].level >= 0 && lines[j].lightgbm == lines[i].lightgbm) {
+                models++;
+                differ += memcmp(lines[i].first, lines[j].first, sizeof(lines[i].first)) != 0;
+            }
+        }
+        if (models > 0) {
+            printf("%s: margins of %d rows against %s: %s\n", shape, CHECKED, lines[i].c.name,
+                   differ == 0 ? "the same bits at every level" : "BITS DIFFER");
+            mill_assert(differ == 0);
+        }
+    }
+}
+
+static void verdict(const char *what, double figure, const char *unit, double bar, bool met)
+{
+    printf("bar  %-52s %8.1f%s  bar %6.1f%s  %s\n", what, figure, unit, bar, unit, met ? "met" : "MISSED");
+    bars_met += met;
+    bars_missed += !met;
+}
+
+static const struct line *find(const char *name, int level, bool lightgbm)
+{
+    for (unsigned i = 0; i < line_count; i++) {
+        if (lines[i].level == level &&
+            (level >= 0 ? lines[i].lightgbm == lightgbm : strcmp(lines[i].c.name, name) == 0)) {
+            return &lines[i];
+        }
+    }
+    return NULL;
+}
+
+/* By batch, level and peer: how many times faster than the peer, for shapes A, B and C. */
+static const struct bar {
+    const char *peer;
+    unsigned batch;
+    int level;
+    double times[3];
+} bars[] = {
+    {"xgboost", 0, 1, {20, 10, 15}},  {"xgboost", 0, 2, {40, 15, 30}},  {"lightgbm", 0, 1, {8, 8, 8}},
+    {"lightgbm", 0, 2, {8, 8, 8}},    {"lleaves", 0, 1, {3, 3, 3}},     {"lleaves", 0, 2, {3, 3, 3}},
+    {"tl2cgen", 0, 1, {3, 3, 3}},     {"tl2cgen", 0, 2, {3, 3, 3}},     {"xgboost", 2, 1, {2.5, 2.5, 2.5}},
+    {"xgboost", 2, 2, {4, 4, 4}},     {"lightgbm", 2, 1, {5, 5, 5}},    {"lightgbm", 2, 2, {5, 5, 5}},
+    {"onnxruntime", 2, 1, {5, 5, 5}}, {"onnxruntime", 2, 2, {5, 5, 5}},
+};
+
+static void judge(const char *shape)
+{
+    for (size_t i = 0; i < sizeof(bars) / sizeof(bars[0]); i++) {
+        const struct line *peer = find(bars[i].peer, -1, false);
+        const struct line *ours = peer == NULL ? NULL : find("", bars[i].level, peer->lightgbm);
+        char what[96];
+        snprintf(what, sizeof(what), "%s, %zu row%s, %s against %s", shape, batches[bars[i].batch],
+                 bars[i].batch == 0 ? "" : "s", levels[bars[i].level].name, bars[i].peer);
+        if (ours == NULL) {
+            printf("bar  %-52s      -    not measured, %s\n", what,
+                   peer == NULL ? "the peer is not here" : "the CPU has no AVX-512VBMI");
+            continue;
+        }
+        double times = peer->us[bars[i].batch] / ours->us[bars[i].batch], bar = bars[i].times[shape[0] - 'A'];
+        verdict(what, times, "x", bar, times >= bar);
     }
 }
 
@@ -220,29 +173,58 @@ static struct mill_model *load_model(const char *path, double *ret_ms)
 {
     struct mill_model *model = NULL;
     struct mill_error err = {0};
-    int64_t start = mill_clock_mono_ns();
+    double start = thread_us();
     if (mill_model_load(path, &model, &err) < 0) {
         fprintf(stderr, "bench_trees: %s\n", err.msg);
         exit(1);
     }
-    *ret_ms = (double)(mill_clock_mono_ns() - start) / 1e6;
+    *ret_ms = (thread_us() - start) / 1e3;
     return model;
 }
 
-/* The path of a peer's library, from the file that the preparation wrote. */
-static bool library_of(const char *directory, const char *peer, char *path, size_t size)
+static double least_load(const char *path)
+{
+    double least = INFINITY, ms = 0;
+    for (int i = 0; i < LOADS; i++) {
+        mill_model_free(load_model(path, &ms));
+        least = fmin(least, ms);
+    }
+    return least;
+}
+
+/* Our lines: the model at each level that the CPU has. */
+static void add_ours(const char *path, bool lightgbm, struct mill_model **models)
+{
+    for (int level = 0; level < LEVELS; level++) {
+        if (level == 2 && !__builtin_cpu_supports("avx512vbmi")) {
+            continue;
+        }
+        double ms = 0;
+        setenv("MILL_KERNEL", levels[level].limit, 1);
+        models[level] = load_model(path, &ms);
+        unsetenv("MILL_KERNEL");
+        lines[line_count++] = (struct line){
+            .c = {"tidemill", levels[level].name, lightgbm ? run_doubles : run_floats, models[level]},
+            .level = level,
+            .lightgbm = lightgbm,
+        };
+        printf("  %-9s kernels: 1 row %s, 32 rows %s, 1024 rows %s\n", levels[level].name,
+               mill_model_kernel(models[level], 1), mill_model_kernel(models[level], 32),
+               mill_model_kernel(models[level], TREES_BATCH_MAX));
+    }
+}
+
+/* Path and version of a peer's library, from the file that the preparation wrote; false where it is not there. */
+static bool library_of(const char *directory, const char *peer, struct trees_library *library)
 {
     char name[1024], line[1024];
     snprintf(name, sizeof(name), "%s/libraries", directory);
     FILE *file = fopen(name, "r");
     bool found = false;
     while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
-        char module[64], version[64], where[800];
-        if (sscanf(line, "%63s %63s %799s", module, version, where) == 3 && strcmp(module, peer) == 0) {
-            snprintf(path, size, "%s", where);
-            printf("%s %s\n", module, version);
-            found = true;
-        }
+        char module[32];
+        found =
+            sscanf(line, "%31s %31s %767s", module, library->version, library->path) == 3 && strcmp(module, peer) == 0;
     }
     if (file != NULL) {
         fclose(file);
@@ -250,48 +232,69 @@ static bool library_of(const char *directory, const char *peer, char *path, size
     return found;
 }
 
+static void add_peer(const char *directory, const char *shape, const char *peer, const char *suffix,
+                     bool (*open)(const struct trees_library *, const char *, struct contender *))
+{
+    static struct trees_library libraries[CONTENDERS];
+    struct trees_library *library = &libraries[line_count];
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/%s.%s", directory, shape, suffix);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        fclose(file);
+    }
+    if (file == NULL || !library_of(directory, peer, library) || !open(library, path, &lines[line_count].c)) {
+        printf("%s: %s is left out, '%s' or its library is not there\n", shape, peer, path);
+        return;
+    }
+    lines[line_count].level = -1;
+    lines[line_count].lightgbm = strcmp(peer, "lightgbm") == 0 || strcmp(peer, "lleaves") == 0;
+    line_count++;
+}
+
+static double xgboost_load_ms;
+
+static bool open_xgboost(const struct trees_library *library, const char *model, struct contender *c)
+{
+    return trees_xgboost(library, model, c, &xgboost_load_ms);
+}
+
 static void bench_shape(const char *directory, const char *shape)
 {
-    static struct xgboost xgb;
-    static struct lightgbm light;
-    static void *lleaves, *tl2cgen;
-    struct contender all[CONTENDERS] = {{0}};
-    char path[1024], library[1024];
-    double ms = 0, xgb_ms = 0;
-    unsigned count = 0;
-    snprintf(path, sizeof(path), "%s/%s.json", directory, shape);
-    struct mill_model *model = load_model(path, &ms), *light_model = NULL;
-    all[count++] = (struct contender){.name = "tidemill", .run = run_mill, .state = model};
-    bool has_xgboost =
-        library_of(directory, "xgboost", library, sizeof(library)) && open_xgboost(library, path, &xgb, &xgb_ms);
+    struct mill_model *models[2][LEVELS] = {{NULL}};
+    char xgb[1024], lgb[1024];
+    line_count = 0;
+    memset(lines, 0, sizeof(lines));
+    xgboost_load_ms = 0;
+    snprintf(xgb, sizeof(xgb), "%s/%s.json", directory, shape);
+    snprintf(lgb, sizeof(lgb), "%s/%s.lgb.txt", directory, shape);
+    double first_ms = 0;
+    struct mill_model *model = load_model(xgb, &first_ms);
     const struct mill_model_info *info = mill_model_info(model);
-    printf("%s: %u trees, %u leaves, depth %u; load %.1f ms (xgboost %.1f ms); kernels %s | %s | %s\n", shape,
-           info->tree_count, info->leaf_count, info->depth_max, ms, xgb_ms, mill_model_kernel(model, 1),
-           mill_model_kernel(model, 32), mill_model_kernel(model, 1024));
-    snprintf(path, sizeof(path), "%s/%s.lgb.txt", directory, shape);
-    light_model = load_model(path, &ms);
-    all[count++] = (struct contender){.name = "tidemill (lightgbm's)", .run = run_mill_f64, .state = light_model};
-    printf("%s lightgbm's: load %.1f ms; kernels %s | %s | %s\n", shape, ms, mill_model_kernel(light_model, 1),
-           mill_model_kernel(light_model, 32), mill_model_kernel(light_model, 1024));
-    if (has_xgboost) {
-        all[count++] = (struct contender){.name = "xgboost", .run = run_xgboost, .state = &xgb};
-    }
-    if (library_of(directory, "lightgbm", library, sizeof(library)) && open_lightgbm(library, path, &light)) {
-        all[count++] = (struct contender){.name = "lightgbm", .run = run_lightgbm, .state = &light};
-    }
-    snprintf(path, sizeof(path), "%s/%s.lleaves.so", directory, shape);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-    if (handle != NULL && (lleaves = dlsym(handle, "forest_root")) != NULL) {
-        all[count++] = (struct contender){.name = "lleaves", .run = run_lleaves, .state = &lleaves};
-    }
-    snprintf(path, sizeof(path), "%s/%s.tl2cgen.so", directory, shape);
-    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-    if (handle != NULL && (tl2cgen = dlsym(handle, "predict")) != NULL) {
-        all[count++] = (struct contender){.name = "tl2cgen", .run = run_tl2cgen, .state = &tl2cgen};
-    }
-    compare(shape, all, count);
-    mill_model_free(light_model);
+    printf("\n%s: %u trees, %u leaves, depth %u, %.1f MB in memory\n", shape, info->tree_count, info->leaf_count,
+           info->depth_max, (double)info->memory_bytes / 1e6);
     mill_model_free(model);
+    add_ours(xgb, false, models[0]);
+    printf("  trained by LightGBM:\n");
+    add_ours(lgb, true, models[1]);
+    add_peer(directory, shape, "xgboost", "json", open_xgboost);
+    add_peer(directory, shape, "onnxruntime", "onnx", trees_onnxruntime);
+    add_peer(directory, shape, "tl2cgen", "tl2cgen.so", trees_tl2cgen);
+    add_peer(directory, shape, "lightgbm", "lgb.txt", trees_lightgbm);
+    add_peer(directory, shape, "lleaves", "lleaves.so", trees_lleaves);
+    check_bits(shape);
+    double load_ms = fmin(least_load(xgb), first_ms);
+    printf("%s: load of the XGBoost model %.1f ms the first time, %.1f ms at least; xgboost's own %.1f ms at least\n",
+           shape, first_ms, load_ms, xgboost_load_ms);
+    measure_all(shape);
+    judge(shape);
+    if (strcmp(shape, "C") == 0) {
+        verdict("C, load with tuning, the first time", first_ms, " ms", 150, first_ms <= 150);
+    }
+    for (int i = 0; i < 2 * LEVELS; i++) {
+        mill_model_free(models[i / LEVELS][i % LEVELS]);
+    }
+    fflush(stdout);
 }
 
 static bool read_rows(const char *directory)
@@ -300,29 +303,43 @@ static bool read_rows(const char *directory)
     struct mill_buffer bytes = {0};
     struct mill_error err = {0};
     snprintf(path, sizeof(path), "%s/rows.f32", directory);
-    if (mill_file_read(path, 1 << 28, &bytes, &err) < 0 || bytes.n != sizeof(rows32)) {
+    if (mill_file_read(path, 1 << 28, &bytes, &err) < 0 || bytes.n != sizeof(trees_rows32)) {
         mill_buffer_clear(&bytes);
         return false;
     }
-    memcpy(rows32, bytes.p, bytes.n);
-    for (size_t i = 0; i < ROWS * FEATURES; i++) {
-        rows64[i] = (double)rows32[i];
-        entries[i].value = rows32[i];
-        if (isnan(rows32[i])) {
-            entries[i].missing = -1;
+    memcpy(trees_rows32, bytes.p, bytes.n);
+    for (size_t i = 0; i < TREES_ROWS * TREES_FEATURES; i++) {
+        trees_rows64[i] = (double)trees_rows32[i];
+        trees_entries[i].value = trees_rows32[i];
+        if (isnan(trees_rows32[i])) {
+            trees_entries[i].missing = -1;
         }
     }
     mill_buffer_clear(&bytes);
     return true;
 }
 
-/* Models and peers from PyPI, once; takes some minutes. */
+/* Models and peers from PyPI, once; takes some ten minutes, most of them for the peers' compilers. */
 static bool prepare(const char *directory)
 {
     char command[2048];
-    snprintf(command, sizeof(command), "bench/peers/trees_prepare.sh '%s' >&2", directory);
+    snprintf(command, sizeof(command), "bench/trees/prepare.sh '%s' >&2", directory);
     fprintf(stderr, "bench_trees: preparing models and peers in '%s'\n", directory);
     return system(command) == 0;
+}
+
+/* What the preparation could not have, in its own words. */
+static void print_left_out(const char *directory)
+{
+    char path[1024], line[1024];
+    snprintf(path, sizeof(path), "%s/left-out", directory);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        fputs(line, stdout);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
 }
 
 int main(int argc, char **argv)
@@ -330,14 +347,21 @@ int main(int argc, char **argv)
     static const char *const shapes[] = {"A", "B", "C"};
     const char *directory = argc > 1 ? argv[1] : "build/bench-trees";
     if (!read_rows(directory) && (!prepare(directory) || !read_rows(directory))) {
-        printf("bench_trees: skipped, the peers cannot be had from PyPI\n");
+        printf("bench_trees: skipped, the models and peers cannot be had from PyPI\n");
         return 0;
     }
+    printf("one thread, its own time, contenders in turns, other rows in every call, the least of %d rounds\n", ROUNDS);
+    print_left_out(directory);
     for (int i = 2; i < argc; i++) {
+        if (strlen(argv[i]) != 1 || argv[i][0] < 'A' || argv[i][0] > 'C') {
+            fprintf(stderr, "bench_trees: unknown shape '%s'; one of A B C\n", argv[i]);
+            return 64;
+        }
         bench_shape(directory, argv[i]);
     }
     for (unsigned i = 0; argc <= 2 && i < 3; i++) {
         bench_shape(directory, shapes[i]);
     }
+    printf("\nbars: %u met, %u missed\n", bars_met, bars_missed);
     return 0;
 }

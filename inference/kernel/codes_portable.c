@@ -16,7 +16,7 @@
         uint32_t below = 0;                                                                                            \
         while (n > 1) {                                                                                                \
             uint32_t half = n / 2;                                                                                     \
-            below += t[below + half - 1] < x ? half : 0;                                                               \
+            below += half & -(uint32_t)(t[below + half - 1] < x);                                                      \
             n -= half;                                                                                                 \
         }                                                                                                              \
         below += n > 0 && t[below] < x;                                                                                \

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prepares what bench_trees times: models of three shapes trained by XGBoost and LightGBM, their compiled forms from
 lleaves and tl2cgen, and the paths of the peers' libraries. Needs numpy, xgboost and lightgbm from PyPI; lleaves, tl2cgen
-with treelite, onnxmltools and onnxruntime where they are there. Usage: trees_prepare.py DIRECTORY"""
+with treelite, onnxmltools and onnxruntime where they are there. What is missing or takes its compiler too long is named in
+DIRECTORY/left-out. Usage: prepare.py DIRECTORY"""
 import glob
+import importlib.metadata
+import multiprocessing
 import os
 import subprocess
 import sys
+import sysconfig
 
 import lightgbm
 import numpy
@@ -44,19 +48,35 @@ def train(directory, shape):
     lightgbm.train(light, lightgbm.Dataset(x.astype("d"), y), trees).save_model(f"{directory}/{shape}.lgb.txt")
 
 
-def optional(what, action):
-    try:
-        action()
-        print(f"{what}: ready", flush=True)
-    except Exception as error:  # a peer that is missing or fails is left out of the comparison, with its reason
-        print(f"{what}: left out ({type(error).__name__}: {str(error)[:100]})", flush=True)
+COMPILE_SECONDS_MAX = 900
+
+
+def leave_out(directory, what, reason):
+    print(f"left out: {what} ({reason})", flush=True)
+    with open(f"{directory}/left-out", "a", encoding="utf-8") as file:
+        file.write(f"left out: {what} ({reason})\n")
+
+
+def run_step(directory, step, shape):
+    """In a process of its own, so that a compiler that never ends or takes all memory can be stopped."""
+    process = multiprocessing.get_context("spawn").Process(target=step, args=(directory, shape))
+    process.start()
+    process.join(COMPILE_SECONDS_MAX)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        leave_out(directory, f"{shape} {step.__name__}", f"not done after {COMPILE_SECONDS_MAX} s")
+    elif process.exitcode != 0:
+        leave_out(directory, f"{shape} {step.__name__}", f"exit status {process.exitcode}")
+    else:
+        print(f"{shape} {step.__name__}: ready", flush=True)
 
 
 def compile_lleaves(directory, shape):
     import lleaves
     model = lleaves.Model(model_file=f"{directory}/{shape}.lgb.txt")
     cache = f"{directory}/{shape}.lleaves.o"
-    model.compile(cache=cache, raw_score=True)
+    model.compile(cache=cache, raw_score=True, finline=shape != "B")  # inlined, B takes LLVM all memory
     subprocess.run(["gcc", "-shared", "-o", f"{directory}/{shape}.lleaves.so", cache, "-lm"], check=True)
 
 
@@ -64,8 +84,8 @@ def compile_tl2cgen(directory, shape):
     import tl2cgen
     import treelite
     model = treelite.frontend.load_xgboost_model(f"{directory}/{shape}.json", format_choice="use_suffix")
-    tl2cgen.export_lib(model, toolchain="gcc", libpath=f"{directory}/{shape}.tl2cgen.so", params={"parallel_comp": 8},
-                       nthread=1)
+    tl2cgen.export_lib(model, toolchain="gcc", libpath=f"{directory}/{shape}.tl2cgen.so",
+                       params={"parallel_comp": 64 if shape == "B" else 8}, nthread=1)
 
 
 def convert_onnx(directory, shape):
@@ -77,22 +97,36 @@ def convert_onnx(directory, shape):
     onnxmltools.utils.save_model(graph, f"{directory}/{shape}.onnx")
 
 
+def library(directory, name, pattern):
+    """A line "name version path" for what can be opened or was compiled with; the newest XGBoost stands beside the venv."""
+    version = importlib.metadata.version(name)
+    roots = [os.path.join(sysconfig.get_paths()["purelib"], name)]
+    newest = f"{directory}/newest/{name}"
+    if os.path.exists(newest):
+        roots.insert(0, newest)
+        version = glob.glob(f"{directory}/newest/{name}-*.dist-info")[0].rsplit("-", 2)[1].removesuffix(".dist")
+    if pattern is None:
+        return f"{name} {version} -\n"
+    found = [path for root in roots for path in sorted(glob.glob(f"{root}/**/{pattern}", recursive=True))]
+    return f"{name} {version} {os.path.abspath(found[0])}\n"
+
+
 def main():
     directory = sys.argv[1]
-    shapes = sys.argv[2:] or list(SHAPES)
-    os.makedirs(directory, exist_ok=True)
     with open(f"{directory}/libraries", "w", encoding="utf-8") as file:
-        for module, pattern in ((xgboost, "libxgboost.so"), (lightgbm, "lib_lightgbm.so")):
-            found = glob.glob(os.path.join(os.path.dirname(module.__file__), "**", pattern), recursive=True)
-            file.write(f"{module.__name__} {module.__version__} {found[0]}\n")
-    for shape in shapes:
+        for name, pattern in (("xgboost", "libxgboost.so"), ("lightgbm", "lib_lightgbm.so"),
+                              ("onnxruntime", "libonnxruntime.so*"), ("lleaves", None), ("tl2cgen", None)):
+            try:
+                file.write(library(directory, name, pattern))
+            except (importlib.metadata.PackageNotFoundError, IndexError):
+                leave_out(directory, name, "not installed")
+    for shape in SHAPES:
         train(directory, shape)
         print(f"{shape}: trained", flush=True)
-        if shape != "B":  # its compilers run for many minutes
-            optional(f"{shape} lleaves", lambda shape=shape: compile_lleaves(directory, shape))
-            optional(f"{shape} tl2cgen", lambda shape=shape: compile_tl2cgen(directory, shape))
-        optional(f"{shape} onnx", lambda shape=shape: convert_onnx(directory, shape))
+        for step in (convert_onnx, compile_lleaves, compile_tl2cgen):
+            run_step(directory, step, shape)
     data(16384, 99)[0].tofile(f"{directory}/rows.f32")  # last: where it is, all is ready
 
 
-main()
+if __name__ == "__main__":
+    main()
