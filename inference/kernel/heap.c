@@ -66,35 +66,59 @@ struct bytes {
 
 typedef void (*walk_function)(const uint8_t *tree, const uint8_t *codes, uint32_t *leaf);
 
+/* The sum of a row's leaves, tree by tree; each twelve are added while the next are walked. */
+#define SUM_ROW(name, type)                                                                                            \
+    INLINE type name(walk_function walk, uint32_t depth, const uint8_t *heap, const type *values, uint32_t tree_count, \
+                     const uint8_t *codes, type sum)                                                                   \
+    {                                                                                                                  \
+        uint32_t leaf[TREES], left = tree_count;                                                                       \
+        for (; left >= TREES; left -= TREES) {                                                                         \
+            walk(heap, codes, leaf);                                                                                   \
+            _Pragma("GCC unroll 12") for (uint32_t k = 0; k < TREES; k++)                                              \
+            {                                                                                                          \
+                sum += values[((size_t)k << depth) + leaf[k]];                                                         \
+            }                                                                                                          \
+            heap += (size_t)TREES * 2 << depth;                                                                        \
+            values += (size_t)TREES << depth;                                                                          \
+        }                                                                                                              \
+        if (left > 0) {                                                                                                \
+            walk(heap, codes, leaf);                                                                                   \
+            for (uint32_t k = 0; k < left; k++) {                                                                      \
+                sum += values[((size_t)k << depth) + leaf[k]];                                                         \
+            }                                                                                                          \
+        }                                                                                                              \
+        return sum;                                                                                                    \
+    }
+SUM_ROW(sum_row32, float)
+SUM_ROW(sum_row64, double)
+
+/* Of a row with several outputs. */
+INLINE void sum_outputs(walk_function walk, uint32_t depth, const struct mill__perfect *perfect,
+                        const struct mill__forest *forest, const uint8_t *codes, double *margins)
+{
+    uint32_t leaf[TREES];
+    for (uint32_t t = 0; t < forest->trees.n; t++) {
+        size_t begin = (size_t)t << depth;
+        if (t % TREES == 0) {
+            walk(perfect->heap + 2 * begin, codes, leaf);
+        }
+        double *margin = &margins[forest->trees.at[t].output];
+        *margin = forest->sums_f64 ? *margin + perfect->values64[begin + leaf[t % TREES]]
+                                   : (double)((float)*margin + perfect->values32[begin + leaf[t % TREES]]);
+    }
+}
+
 /* Margins of one row whose codes are there. */
 INLINE void run_row(walk_function walk, uint32_t depth, const struct mill__perfect *perfect,
                     const struct mill__forest *forest, const uint8_t *codes, double *margins)
 {
-    const struct mill__tree *tree = forest->trees.at;
-    bool single = forest->margin_count == 1, wide = forest->sums_f64;
-    double sum64 = margins[0];
-    float sum32 = (float)margins[0];
-    for (uint32_t t = 0; t < forest->trees.n; t += TREES, tree += TREES) {
-        uint32_t leaf[TREES], left = forest->trees.n - t;
-        uint32_t n = left < TREES ? left : TREES;
-        const double *values64 = perfect->values64 + ((size_t)t << depth);
-        const float *values32 = perfect->values32 + ((size_t)t << depth);
-        walk(perfect->heap + ((size_t)t * 2 << depth), codes, leaf);
-        for (uint32_t k = 0; k < n; k++, values64 += UINT32_C(1) << depth, values32 += UINT32_C(1) << depth) {
-            if (single && wide) {
-                sum64 += values64[leaf[k]];
-            } else if (single) {
-                sum32 += values32[leaf[k]];
-            } else if (wide) {
-                margins[tree[k].output] += values64[leaf[k]];
-            } else {
-                double *margin = &margins[tree[k].output];
-                *margin = (double)((float)*margin + values32[leaf[k]]);
-            }
-        }
-    }
-    if (single) {
-        margins[0] = wide ? sum64 : (double)sum32;
+    if (forest->margin_count > 1) {
+        sum_outputs(walk, depth, perfect, forest, codes, margins);
+    } else if (forest->sums_f64) {
+        margins[0] = sum_row64(walk, depth, perfect->heap, perfect->values64, forest->trees.n, codes, margins[0]);
+    } else {
+        margins[0] =
+            (double)sum_row32(walk, depth, perfect->heap, perfect->values32, forest->trees.n, codes, (float)margins[0]);
     }
 }
 
@@ -102,6 +126,7 @@ INLINE void run_row(walk_function walk, uint32_t depth, const struct mill__perfe
 INLINE void add_leaves(const struct mill__perfect *perfect, bool wide, size_t begin, const uint32_t *leaf, uint32_t n,
                        float *sums32, double *sums64)
 {
+#pragma GCC unroll 12
     for (uint32_t k = 0; k < n; k++) {
         if (wide) {
             sums64[k] += perfect->values64[begin + leaf[k]];
@@ -123,10 +148,11 @@ INLINE void run_tile(walk_function walk8, walk_function walk12, uint32_t depth, 
             uint32_t count = (n - r) % 8 == 0 && n - r < 24 ? 8 : 12;
             if (count == 8) {
                 walk8(tree, codes + (size_t)r * MILL__HOP_ROW_BYTES, leaf);
+                add_leaves(perfect, forest->sums_f64, begin, leaf, 8, sums32 + to + r, sums64 + to + r);
             } else {
                 walk12(tree, codes + (size_t)r * MILL__HOP_ROW_BYTES, leaf);
+                add_leaves(perfect, forest->sums_f64, begin, leaf, 12, sums32 + to + r, sums64 + to + r);
             }
-            add_leaves(perfect, forest->sums_f64, begin, leaf, count, sums32 + to + r, sums64 + to + r);
             r += count;
         }
     }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loading and its errors, binding to a feature service, batches of columns, many threads on one model. */
-#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -226,47 +225,11 @@ static void test_threads(void **state)
     mill_model_free(model);
 }
 
-/* The address sanitizer calls this at every allocation. */
-void __sanitizer_malloc_hook(const volatile void *p, size_t size);
-static atomic_size_t allocations;
-
-void __sanitizer_malloc_hook(const volatile void *p, size_t size)
-{
-    (void)p;
-    (void)size;
-    atomic_fetch_add(&allocations, 1);
-}
-
-/* After a thread's first call nothing is allocated, in any batch size: counted under the address sanitizer, elsewhere
- * seen by what the heap holds. */
-static void test_no_allocation(void **state)
-{
-    (void)state;
-    static const size_t batches[] = {200, 64, 33, 8, 1};
-    size_t n = 0;
-    struct mill_model *model = support_load("xgb/softprob_341.json");
-    float *rows = support_floats("xgb/softprob_341.in.f32", &n);
-    float *out = mill_malloc(n * sizeof(*out));
-    mill_model_score_f32(model, rows, 200, COLUMNS, COLUMNS, MILL_MODEL_PREDICTION, out);
-    size_t held = mallinfo2().uordblks;
-    size_t before = atomic_load(&allocations);
-    for (size_t b = 0; b < sizeof(batches) / sizeof(batches[0]); b++) {
-        mill_model_score_f32(model, rows, batches[b], COLUMNS, COLUMNS, MILL_MODEL_PREDICTION, out);
-        mill_model_score_f32(model, rows, batches[b], COLUMNS - 1, COLUMNS, MILL_MODEL_MARGIN, out);
-    }
-    assert_int_equal(atomic_load(&allocations) - before, 0);
-    assert_int_equal(mallinfo2().uordblks, held);
-    free(out);
-    free(rows);
-    mill_model_free(model);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),        cmocka_unit_test(test_truncated),   cmocka_unit_test(test_info),
-        cmocka_unit_test(test_batch),         cmocka_unit_test(test_bind_errors), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_truncated),   cmocka_unit_test(test_info),
+        cmocka_unit_test(test_batch),  cmocka_unit_test(test_bind_errors), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("inference/model", tests, NULL, NULL);
 }
