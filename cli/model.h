@@ -21,7 +21,7 @@ struct mill_cli_rows {
     size_t row_count, column_count;
 };
 /* By the name's ending: .csv (a first line of names is matched with the model's), .npy (float32 or float64), .f32 and
- * .f64 (raw; columns: how many, 0 for the model's). */
+ * .f64 (raw). columns: how many a row has, 0 for as many as the model has features; any other count is an error. */
 int mill_cli_rows_read(const char *path, int64_t columns, const struct mill_model_info *info,
                        struct mill_cli_rows *ret_rows, struct mill_error *err) MILL_MUST_CHECK;
 void mill_cli_rows_clear(struct mill_cli_rows *rows);

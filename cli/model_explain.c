@@ -104,27 +104,82 @@ static void print_paths(const struct mill_model *model, const double *row, size_
     free(steps);
 }
 
-static void print_json(const struct mill_model_info *info, const double *contributions, struct mill_buffer *out)
+static void write_number(struct mill_json_writer *w, const char *key, double value)
 {
-    struct mill_json_writer w;
+    mill_json_write_key(w, key);
+    mill_json_write_double(w, value); /* null where it is not finite */
+}
+
+static void write_margins(struct mill_json_writer *w, const struct mill_model_info *info, const double *contributions)
+{
     char text[16];
-    mill_json_writer_init(&w, out, true);
-    mill_json_write_array_begin(&w);
+    mill_json_write_key(w, "margins");
+    mill_json_write_array_begin(w);
     for (uint32_t k = 0; k < info->margin_count; k++) {
         const double *of = contributions + (size_t)k * (info->feature_count + 1);
-        mill_json_write_object_begin(&w);
-        mill_json_write_key(&w, "bias");
-        mill_json_write_double(&w, of[info->feature_count]);
-        mill_json_write_key(&w, "contributions");
-        mill_json_write_object_begin(&w);
+        mill_json_write_object_begin(w);
+        write_number(w, "bias", of[info->feature_count]);
+        mill_json_write_key(w, "contributions");
+        mill_json_write_object_begin(w);
         for (uint32_t f = 0; f < info->feature_count; f++) {
-            mill_json_write_key(&w, mill_cli_model_feature(info, f, text));
-            mill_json_write_double(&w, of[f]);
+            write_number(w, mill_cli_model_feature(info, f, text), of[f]);
         }
-        mill_json_write_object_end(&w);
-        mill_json_write_object_end(&w);
+        mill_json_write_object_end(w);
+        mill_json_write_object_end(w);
     }
-    mill_json_write_array_end(&w);
+    mill_json_write_array_end(w);
+}
+
+static void write_steps(struct mill_json_writer *w, const struct mill_model_info *info,
+                        const struct mill_model_step *steps, uint32_t n)
+{
+    char text[16];
+    mill_json_write_key(w, "steps");
+    mill_json_write_array_begin(w);
+    for (uint32_t i = 0; i < n; i++) {
+        mill_json_write_object_begin(w);
+        mill_json_write_key(w, "feature");
+        mill_json_write_cstr(w, mill_cli_model_feature(info, steps[i].feature, text));
+        write_number(w, "value", steps[i].value);
+        if (!steps[i].is_set) {
+            write_number(w, "threshold", steps[i].threshold);
+        }
+        mill_json_write_key(w, "goes");
+        mill_json_write_cstr(w, steps[i].left ? "left" : "right");
+        mill_json_write_object_end(w);
+    }
+    mill_json_write_array_end(w);
+}
+
+static void write_paths(struct mill_json_writer *w, const struct mill_model *model, const double *row, size_t columns)
+{
+    const struct mill_model_info *info = mill_model_info(model);
+    struct mill_model_step *steps = mill_malloc(((size_t)info->depth_max + 1) * sizeof(*steps));
+    mill_json_write_key(w, "paths");
+    mill_json_write_array_begin(w);
+    for (uint32_t t = 0; t < info->tree_count; t++) {
+        double leaf = 0;
+        uint32_t n = mill_model_path(model, row, columns, t, steps, info->depth_max + 1, &leaf);
+        mill_json_write_object_begin(w);
+        write_number(w, "leaf", leaf);
+        write_steps(w, info, steps, n);
+        mill_json_write_object_end(w);
+    }
+    mill_json_write_array_end(w);
+    free(steps);
+}
+
+static void print_json(const struct mill_model *model, const double *row, size_t columns, const double *contributions,
+                       struct mill_buffer *out)
+{
+    struct mill_json_writer w;
+    mill_json_writer_init(&w, out, true);
+    mill_json_write_object_begin(&w);
+    write_margins(&w, mill_model_info(model), contributions);
+    if (wish.paths) {
+        write_paths(&w, model, row, columns);
+    }
+    mill_json_write_object_end(&w);
     mill_buffer_add_string(out, "\n");
 }
 
@@ -146,7 +201,7 @@ static int explain(const struct mill_cli *cli, const struct mill_model *model, c
     }
     struct mill_buffer out = {0};
     if (cli->json) {
-        print_json(info, contributions, &out);
+        print_json(model, row, rows->column_count, contributions, &out);
     } else {
         for (uint32_t k = 0; k < info->margin_count; k++) {
             print_output(info, row, rows->column_count, contributions, k, &out);

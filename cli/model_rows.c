@@ -123,17 +123,18 @@ static int match_header(struct mill_slice line, const struct mill_model_info *in
                         struct mill_error *err)
 {
     bool *found = mill_calloc((size_t)info->feature_count + 1, sizeof(*found));
+    int rc = 0;
     for (size_t c = 0; c < columns; c++) {
         struct mill_slice name = cut(&line, ',');
         feature[c] = UINT32_MAX;
-        for (uint32_t f = 0; f < info->feature_count; f++) {
+        for (uint32_t f = 0; f < info->feature_count && rc == 0; f++) {
             if (mill_slice_is(name, info->feature_names[f])) {
+                rc = found[f] ? mill_fail(err, MILL_EDATA, "two columns are named '%s'", info->feature_names[f]) : 0;
                 feature[c] = f;
                 found[f] = true;
             }
         }
     }
-    int rc = 0;
     for (uint32_t f = 0; f < info->feature_count && rc == 0; f++) {
         if (!found[f]) {
             rc = mill_fail(err, MILL_EDATA, "no column is named '%s', which the model takes", info->feature_names[f]);
@@ -169,17 +170,29 @@ static int read_line(struct mill_slice line, const uint32_t *feature, size_t col
     return 0;
 }
 
+/* A first line is names where it has a name of the model's, or not a single number. */
+static bool is_header(struct mill_slice line, size_t columns, const struct mill_model_info *info)
+{
+    bool numbers = false;
+    for (size_t c = 0; c < columns; c++) {
+        double ignored;
+        struct mill_slice field = cut(&line, ',');
+        for (uint32_t f = 0; info->feature_names != NULL && f < info->feature_count; f++) {
+            if (mill_slice_is(field, info->feature_names[f])) {
+                return true;
+            }
+        }
+        numbers |= parse_field(field, &ignored);
+    }
+    return !numbers;
+}
+
 static int take_csv(struct mill_slice text, const struct mill_model_info *info, struct mill_cli_rows *rows,
                     struct mill_error *err)
 {
-    struct mill_slice rest = text, first = cut(&rest, '\n'), fields = first;
+    struct mill_slice rest = text, first = cut(&rest, '\n');
     size_t columns = count_char(first, ',') + 1;
-    double ignored;
-    bool header = false;
-    for (size_t c = 0; c < columns; c++) {
-        header |= !parse_field(cut(&fields, ','), &ignored);
-    }
-    bool named = header && info->feature_names != NULL;
+    bool header = is_header(first, columns, info), named = header && info->feature_names != NULL;
     uint32_t *feature = named ? mill_malloc(columns * sizeof(*feature)) : NULL;
     int rc = named ? match_header(first, info, feature, columns, err) : 0;
     *rows = (struct mill_cli_rows){NULL, 0, named ? info->feature_count : columns};
@@ -188,7 +201,8 @@ static int take_csv(struct mill_slice text, const struct mill_model_info *info, 
     rest = header ? rest : text;
     for (; rc == 0 && rest.n > 0; number++) {
         struct mill_slice line = cut(&rest, '\n');
-        if (line.n > 0) {
+        /* An empty line is a missing value where rows have one. */
+        if (line.n > 0 || columns == 1) {
             rc = read_line(line, feature, columns, number, rows, err);
         }
     }
@@ -213,6 +227,13 @@ int mill_cli_rows_read(const char *path, int64_t columns, const struct mill_mode
         rc = take_raw(all, ends_with(path, ".f64"), width, &rows, err);
     } else {
         rc = mill_fail(err, MILL_EUSAGE, "expected a file named .csv, .npy, .f32 or .f64");
+    }
+    if (rc == 0 && rows.column_count != width && columns > 0) {
+        rc = mill_fail(err, MILL_EDATA, "%zu columns, expected --columns %zu", rows.column_count, width);
+    } else if (rc == 0 && rows.column_count != width) {
+        rc = mill_fail(err, MILL_EDATA,
+                       "%zu columns, the model takes %zu; hint: '--columns %zu' if rows are meant to be %s",
+                       rows.column_count, width, rows.column_count, rows.column_count < width ? "shorter" : "longer");
     }
     mill_buffer_clear(&bytes);
     if (rc < 0) {
