@@ -25,11 +25,6 @@ void mill__forest_init(struct mill__forest *forest)
 
 void mill__forest_clear(struct mill__forest *forest)
 {
-    if (forest->feature_names != NULL) {
-        for (uint32_t i = 0; i < forest->feature_count; i++) {
-            free(forest->feature_names[i]);
-        }
-    }
     free(forest->feature_names);
     free(forest->base);
     free(forest->trees.at);

@@ -154,7 +154,7 @@ struct mill__forest {
     MILL__VECTOR(struct mill__step) steps;
     struct mill__steps *conditions; /* ONNX: in front of the ensemble; feature_count, or NULL */
     struct mill__steps after;       /* ONNX: of each prediction, behind the link */
-    char **feature_names;           /* feature_count, or NULL */
+    char **feature_names;           /* feature_count in one block, or NULL */
     int64_t *labels;                /* ONNX: class labels, or NULL */
     bool two_labels;                /* ONNX: the last margin above label_threshold is labels[1], else labels[0] */
     double label_threshold;

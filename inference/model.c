@@ -155,6 +155,11 @@ static int load(struct mill_slice bytes, struct mill_model *model, struct mill_e
         return rc;
     }
     mill_assert(model->forest.base != NULL && model->forest.margin_count > 0);
+    /* Each output has a tree or a value in every leaf; tables and scratch hold a tile of all of them. */
+    if (model->forest.margin_count > 256 && model->forest.margin_count > bytes.n / 64) {
+        return mill_fail(err, MILL_EDATA, "%s: %u outputs a row in a file of %zu bytes", format->name,
+                         model->forest.margin_count, bytes.n);
+    }
     MILL_TRY(mill__tables_build(&model->tables, &model->forest, err));
     mill_sha256_hex(bytes.p, bytes.n, model->info.sha256);
     fill_info(model, format);

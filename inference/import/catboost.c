@@ -195,11 +195,11 @@ static void take_names(struct mill__cat *x)
     if (!all) {
         return;
     }
-    forest->feature_names = mill_calloc(forest->feature_count, sizeof(*forest->feature_names));
+    struct mill__names names = {0};
     for (uint32_t i = 0; i < x->features.n; i++) {
-        forest->feature_names[i] = x->features.at[i].name;
-        x->features.at[i].name = NULL;
+        mill__names_add(&names, mill_slice_of(x->features.at[i].name));
     }
+    forest->feature_names = mill__names_take(&names);
 }
 
 static int import(struct mill__cat *x)

@@ -104,6 +104,8 @@ int mill__cat_oblivious_tree(struct mill__cat *x)
     while ((more = mill__document_next_key(&x->d, &key)) > 0) {
         if (mill_slice_is(key, "splits") && x->raw.n == 0) {
             MILL_TRY(mill__document_peek(&x->d) == MILL__VALUE_NULL ? mill__document_skip(&x->d) : read_splits(x));
+        } else if (mill_slice_is(key, "leaf_values") && x->values.n > 0) {
+            return mill_fail(x->d.err, MILL_EDATA, "'leaf_values' stands twice");
         } else if (mill_slice_is(key, "leaf_values")) {
             MILL_TRY(mill__document_doubles(&x->d, &x->values));
         } else if (mill_slice_is(key, "leaf_weights")) {
@@ -199,7 +201,10 @@ static int read_member(struct mill__cat *x, struct mill_slice key, struct open_n
         open->has_split = true;
         return read_split(x, &x->raw.at[open->index]);
     }
-    if (mill_slice_is(key, "value") && !open->has_value) {
+    if (mill_slice_is(key, "value")) {
+        if (open->has_value) {
+            return mill_fail(x->d.err, MILL_EDATA, "node %u: 'value' stands twice", open->index);
+        }
         open->has_value = true;
         return read_value(x, &x->raw.at[open->index]);
     }

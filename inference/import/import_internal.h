@@ -3,6 +3,7 @@
 #ifndef MILL_INFERENCE_IMPORT_IMPORT_INTERNAL_H
 #define MILL_INFERENCE_IMPORT_IMPORT_INTERNAL_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "inference/forest_internal.h"
@@ -16,5 +17,16 @@ int mill__import_onnx(struct mill_slice bytes, struct mill__forest *forest, stru
 
 /* A null-terminated heap copy. */
 char *mill__copy_text(struct mill_slice text);
+
+/* Names as they are met, then all of them in one block: a short name in a block of its own would take many times its
+ * bytes of the file. */
+struct mill__names {
+    struct mill_buffer text; /* each ended by a null byte */
+    uint32_t count;
+};
+void mill__names_add(struct mill__names *names, struct mill_slice name);
+/* The names as forest->feature_names; they are emptied. */
+char **mill__names_take(struct mill__names *names);
+void mill__names_clear(struct mill__names *names);
 
 #endif

@@ -63,18 +63,15 @@ static int header_int(struct mill__lgb *x, struct mill_slice key, struct mill_sl
 
 static int read_names(struct mill__lgb *x, struct mill_slice value)
 {
-    MILL__VECTOR(char *) names = {0};
     const char *p = value.p, *end = value.p + value.n;
     while (p < end) {
         const char *space = memchr(p, ' ', (size_t)(end - p));
         const char *stop = space == NULL ? end : space;
         if (stop > p) {
-            mill__push(&names, mill__copy_text((struct mill_slice){p, (size_t)(stop - p)}));
+            mill__names_add(&x->names, (struct mill_slice){p, (size_t)(stop - p)});
         }
         p = stop + 1;
     }
-    x->names = names.at;
-    x->name_count = names.n;
     return 0;
 }
 
@@ -82,6 +79,10 @@ static int read_header_line(struct mill__lgb *x, struct mill_slice line)
 {
     struct mill_slice key, value;
     split_line(line, &key, &value);
+    if ((mill_slice_is(key, "max_feature_idx") && x->feature_max >= 0) ||
+        (mill_slice_is(key, "objective") && x->objective.n > 0)) {
+        return mill_fail(x->err, MILL_EDATA, "'%.*s' stands twice", (int)key.n, key.p);
+    }
     if (mill_slice_is(key, "num_class")) {
         return header_int(x, key, value, 1, MILL__OUTPUTS_MAX, &x->class_count);
     }
@@ -99,7 +100,7 @@ static int read_header_line(struct mill__lgb *x, struct mill_slice line)
         if (x->forest->trainer_version == NULL) {
             x->forest->trainer_version = mill__copy_text(value);
         }
-    } else if (mill_slice_is(key, "feature_names") && x->names == NULL) {
+    } else if (mill_slice_is(key, "feature_names") && x->names.count == 0) {
         return read_names(x, value);
     }
     return 0;
@@ -113,11 +114,10 @@ static int start_forest(struct mill__lgb *x)
     }
     forest->cells_f64 = forest->sums_f64 = forest->zeroes_small = true;
     forest->feature_count = (uint32_t)x->feature_max + 1;
-    if (x->name_count != 0 && x->name_count != forest->feature_count) {
-        return mill_fail(x->err, MILL_EDATA, "%u feature names for %u features", x->name_count, forest->feature_count);
+    if (x->names.count != 0 && x->names.count != forest->feature_count) {
+        return mill_fail(x->err, MILL_EDATA, "%u feature names for %u features", x->names.count, forest->feature_count);
     }
-    forest->feature_names = x->names;
-    x->names = NULL;
+    forest->feature_names = x->names.count == 0 ? NULL : mill__names_take(&x->names);
     int64_t outputs = x->per_iteration > 0 ? x->per_iteration : x->class_count;
     MILL_TRY(mill__forest_set_outputs(forest, (uint64_t)outputs, 1, x->err));
     return mill__lgb_apply_objective(x);
@@ -208,10 +208,7 @@ int mill__import_lightgbm(struct mill_slice bytes, struct mill__forest *forest, 
                           .feature_max = -1,
                           .objective = {"", 0}};
     int rc = import(&x, bytes);
-    for (uint32_t i = 0; x.names != NULL && i < x.name_count; i++) {
-        free(x.names[i]);
-    }
-    free(x.names);
+    mill__names_clear(&x.names);
     free(x.raw.at);
     free(x.words.at);
     mill__tree_builder_clear(&x.builder);

@@ -43,8 +43,7 @@ struct mill__lgb {
     int64_t class_count, per_iteration, feature_max;
     bool averages, covers_missing;
     struct mill_slice objective;
-    char **names;
-    uint32_t name_count;
+    struct mill__names names;
 };
 
 int mill__lgb_int(struct mill_slice text, int64_t least, int64_t most, int64_t *ret_value);

@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "inference/import/onnx_internal.h"
 
-enum { MATRICES_MAX = 256, INPUTS_MAX = 4096 };
+enum { MATRICES_MAX = 256, INPUTS_MAX = 4096, COLUMNS_FREE = 32768 };
 
 /* A tensor of features on its way to the ensemble: columns first .. first + count of `columns`. */
 struct matrix {
@@ -101,8 +101,19 @@ static bool is_derived(const struct walk *w, struct mill_slice name)
     return false;
 }
 
+/* Columns and their steps are cheap to write and dear to hold. */
+static int check_columns(const struct walk *w)
+{
+    size_t n = w->columns.n > w->chain.n ? w->columns.n : w->chain.n;
+    if (n > COLUMNS_FREE && n > w->x->graph.n / 8) {
+        return mill_fail(w->x->err, MILL_EDATA, "%zu columns on their way in a graph of %zu bytes", n, w->x->graph.n);
+    }
+    return 0;
+}
+
 static int add_matrix(struct walk *w, struct mill_slice name, uint32_t first, uint32_t count)
 {
+    MILL_TRY(check_columns(w));
     if (w->matrix_count == MATRICES_MAX) {
         return mill_fail(w->x->err, MILL_EDATA, "more than %d tensors in front of the ensemble", MATRICES_MAX);
     }
@@ -158,9 +169,9 @@ static int add_input(struct walk *w, struct mill_slice message)
     if (width == 0) {
         width = 4096; /* narrowed to the features that trees test, at the end */
     }
-    if ((w->feature_count + width) / 64 > w->x->graph.n && width > 4096) {
-        return mill_fail(w->x->err, MILL_EDATA, "%llu columns in a graph of %zu bytes", (unsigned long long)width,
-                         w->x->graph.n);
+    if (w->feature_count + width > COLUMNS_FREE && w->feature_count + width > w->x->graph.n / 8) {
+        return mill_fail(w->x->err, MILL_EDATA, "%llu columns in a graph of %zu bytes",
+                         (unsigned long long)(w->feature_count + width), w->x->graph.n);
     }
     MILL_TRY(add_matrix(w, name, w->columns.n, (uint32_t)width));
     for (uint32_t i = 0; i < width; i++) {
@@ -351,9 +362,7 @@ static int add_concat(struct walk *w, const struct mill__onnx_node *node)
             return fail_node(w->x, node, "an input that is no matrix of features");
         }
         count += from->count;
-        if (count > MILL__FEATURES_MAX / 64) {
-            return fail_node(w->x, node, "too many columns");
-        }
+        MILL_TRY(check_columns(w));
         copy_columns(w, from);
     }
     return add_matrix(w, node->outputs[0], first, count);
@@ -498,10 +507,11 @@ static int take_columns(struct walk *w, const struct matrix *from)
         forest->conditions = NULL;
     }
     if (w->narrow) {
-        forest->feature_names = mill_calloc(w->feature_count, sizeof(*forest->feature_names));
+        struct mill__names names = {0};
         for (uint32_t i = 0; i < w->feature_count; i++) {
-            forest->feature_names[i] = mill__copy_text(w->input_names.at[i]);
+            mill__names_add(&names, w->input_names.at[i]);
         }
+        forest->feature_names = mill__names_take(&names);
     }
     return 0;
 }

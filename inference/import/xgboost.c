@@ -13,16 +13,6 @@
 #include "base/number.h"
 #include "inference/import/xgboost_internal.h"
 
-char *mill__copy_text(struct mill_slice text)
-{
-    char *copy = mill_malloc(text.n + 1);
-    if (text.n > 0) {
-        memcpy(copy, text.p, text.n);
-    }
-    copy[text.n] = 0;
-    return copy;
-}
-
 /* Integers of the parameter blocks are strings: "8". */
 static int read_int_text(struct mill__document *d, int64_t *ret_value)
 {
@@ -109,19 +99,16 @@ static int read_objective(struct mill__xgb *x)
     return more;
 }
 
-static int read_names(struct mill__xgb *x, char ***ret_names, uint32_t *ret_count)
+static int read_names(struct mill__xgb *x, struct mill__names *names)
 {
-    MILL__VECTOR(char *) names = {0};
     int more = mill__document_enter_array(&x->d);
     while (more >= 0 && (more = mill__document_next_element(&x->d)) > 0) {
         struct mill_slice text;
         more = mill__document_string(&x->d, &text);
         if (more >= 0) {
-            mill__push(&names, mill__copy_text(text));
+            mill__names_add(names, text);
         }
     }
-    *ret_names = names.at;
-    *ret_count = names.n;
     return more;
 }
 
@@ -198,20 +185,26 @@ static int read_booster(struct mill__xgb *x, unsigned nesting)
     return more;
 }
 
-static int read_learner(struct mill__xgb *x, char ***names, uint32_t *name_count)
+static int read_learner(struct mill__xgb *x, struct mill__names *names)
 {
     struct mill_slice key;
     int more = 0;
     MILL_TRY(mill__document_enter_object(&x->d));
     while ((more = mill__document_next_key(&x->d, &key)) > 0) {
+        const bool again = (mill_slice_is(key, "learner_model_param") && x->has_model_param) ||
+                           (mill_slice_is(key, "objective") && x->has_objective) ||
+                           (mill_slice_is(key, "gradient_booster") && x->has_booster);
+        if (again) {
+            return mill_fail(x->d.err, MILL_EDATA, "'%.*s' stands twice", (int)key.n, key.p);
+        }
         if (mill_slice_is(key, "learner_model_param")) {
             MILL_TRY(read_model_param(x));
         } else if (mill_slice_is(key, "objective")) {
             MILL_TRY(read_objective(x));
         } else if (mill_slice_is(key, "gradient_booster")) {
             MILL_TRY(read_booster(x, 0));
-        } else if (mill_slice_is(key, "feature_names") && *names == NULL) {
-            MILL_TRY(read_names(x, names, name_count));
+        } else if (mill_slice_is(key, "feature_names") && names->count == 0) {
+            MILL_TRY(read_names(x, names));
         } else {
             MILL_TRY(mill__document_skip(&x->d));
         }
@@ -219,14 +212,14 @@ static int read_learner(struct mill__xgb *x, char ***names, uint32_t *name_count
     return more;
 }
 
-static int read_document(struct mill__xgb *x, char ***names, uint32_t *name_count)
+static int read_document(struct mill__xgb *x, struct mill__names *names)
 {
     struct mill_slice key;
     mill__ints version = {0};
     int more = mill__document_enter_object(&x->d);
     while (more >= 0 && (more = mill__document_next_key(&x->d, &key)) > 0) {
         if (mill_slice_is(key, "learner")) {
-            more = read_learner(x, names, name_count);
+            more = read_learner(x, names);
         } else if (mill_slice_is(key, "version")) {
             more = mill__document_ints(&x->d, &version);
             x->has_version = version.n == 3;
@@ -298,33 +291,29 @@ static int read_trees(struct mill__xgb *x)
     return 0;
 }
 
-/* The names go to the forest where there are as many as features; they are freed otherwise. */
-static int keep_names(struct mill__xgb *x, char **names, uint32_t count)
+/* The names go to the forest where there are as many as features. */
+static int keep_names(struct mill__xgb *x, struct mill__names *names)
 {
-    if (count == x->feature_count && count > 0) {
-        x->forest->feature_names = names;
-        x->forest->feature_count = count;
+    if (names->count == 0) {
         return 0;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        free(names[i]);
+    if (names->count != x->feature_count) {
+        return mill_fail(x->d.err, MILL_EDATA, "%u feature names for %lld features", names->count,
+                         (long long)x->feature_count);
     }
-    free(names);
-    return count == 0 ? 0
-                      : mill_fail(x->d.err, MILL_EDATA, "%u feature names for %lld features", count,
-                                  (long long)x->feature_count);
+    x->forest->feature_names = mill__names_take(names);
+    return 0;
 }
 
 static int import(struct mill__xgb *x)
 {
-    char **names = NULL;
-    uint32_t name_count = 0;
-    int rc = read_document(x, &names, &name_count);
+    struct mill__names names = {0};
+    int rc = read_document(x, &names);
     rc = rc < 0 ? rc : check_parts(x);
-    x->forest->feature_count = rc < 0 ? 0 : (uint32_t)x->feature_count;
-    int kept = keep_names(x, names, name_count);
+    rc = rc < 0 ? rc : keep_names(x, &names);
+    mill__names_clear(&names);
     MILL_TRY(rc);
-    MILL_TRY(kept);
+    x->forest->feature_count = (uint32_t)x->feature_count;
     x->forest->objective = mill_strdup(x->objective);
     int64_t outputs = x->class_count > x->target_count ? x->class_count : x->target_count;
     outputs = outputs < 1 ? 1 : outputs;

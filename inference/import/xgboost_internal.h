@@ -8,6 +8,7 @@
 
 /* The arrays of one tree as they stand in the file; reused from tree to tree. */
 struct mill__xgb_tree {
+    uint32_t seen; /* a bit for each array that was read */
     mill__ints left, right, feature, default_left, split_type;
     mill__ints categories, category_nodes, category_begins, category_sizes;
     mill__floats condition, hessian, weights;

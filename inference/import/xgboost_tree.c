@@ -29,6 +29,7 @@ static void reset_tree(struct mill__xgb_tree *t, size_t byte_begin)
     t->categories.n = t->category_nodes.n = t->category_begins.n = t->category_sizes.n = 0;
     t->condition.n = t->hessian.n = t->weights.n = 0;
     t->node_count = -1;
+    t->seen = 0;
     t->vector_size = 1;
     t->has_leaf_weights = t->has_base_weights = false;
     t->byte_begin = byte_begin;
@@ -80,6 +81,10 @@ static int read_member(struct mill__xgb *x, struct mill_slice key)
     };
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
         if (mill_slice_is(key, arrays[i].name)) {
+            if (t->seen >> i & 1) {
+                return mill_fail(x->d.err, MILL_EDATA, "'%s' stands twice", arrays[i].name);
+            }
+            t->seen |= UINT32_C(1) << i;
             t->has_leaf_weights |= arrays[i].floats == &t->weights;
             return arrays[i].ints != NULL ? mill__document_ints(&x->d, arrays[i].ints)
                                           : mill__document_floats(&x->d, arrays[i].floats);
