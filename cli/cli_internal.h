@@ -73,6 +73,15 @@ struct mill_cli {
 bool mill_cli_parse(const struct mill_cli_command *command, int argc, char **argv, struct mill_cli *cli,
                     int *ret_status);
 
+/* A command that has commands (subcommand.c): finds argv[1] in the table (name NULL ends it) and runs it, prints help,
+ * or suggests. arguments and more: for the help; more ends in a newline or is empty. */
+struct mill_cli_subcommand {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+};
+int mill_cli_dispatch(const char *parent, const struct mill_cli_subcommand *subcommands, const char *arguments,
+                      const char *more, int argc, char **argv);
+
 /* ------------------------------------------------------------------------------------------------
  * Reports (report.c)
  * --------------------------------------------------------------------------------------------- */
@@ -135,6 +144,8 @@ struct mill_cli_scrape {
     struct mill_arena arena;
 };
 void mill_cli_scrape_parse(struct mill_cli_scrape *scrape, struct mill_slice text);
+/* GETs base/metrics of an engine. */
+int mill_cli_scrape_read(const char *base, struct mill_cli_scrape *ret_scrape, struct mill_error *err) MILL_MUST_CHECK;
 void mill_cli_scrape_clear(struct mill_cli_scrape *scrape);
 /* The value of a label, n = 0 where it is not there; as written. */
 struct mill_slice mill_cli_sample_label(const struct mill_cli_sample *sample, const char *label);

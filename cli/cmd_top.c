@@ -58,23 +58,6 @@ struct look {
     struct mill_buffer reason;
 };
 
-static int scrape(const char *base, struct mill_cli_scrape *ret, struct mill_error *err)
-{
-    struct mill_buffer url = {0}, body = {0};
-    long status = 0;
-    mill_buffer_printf(&url, "%s/metrics", base);
-    int rc = mill_cli_http_get(mill_buffer_cstr(&url), HTTP_TIMEOUT_MS, &body, &status, err);
-    if (rc == MILL_OK && status != 200) {
-        rc = mill_fail(err, MILL_EUNAVAIL, "'%s' answers with status %ld", mill_buffer_cstr(&url), status);
-    }
-    if (rc == MILL_OK) {
-        mill_cli_scrape_parse(ret, mill_buffer_slice(&body));
-    }
-    mill_buffer_clear(&url);
-    mill_buffer_clear(&body);
-    return rc;
-}
-
 static int ask_ready(const char *base, struct look *look, struct mill_error *err)
 {
     struct mill_buffer url = {0};
@@ -365,7 +348,7 @@ static int look_once(const struct mill_cli *cli, const char *base, struct look *
     if (stopped) {
         return 0;
     }
-    if (scrape(base, &look->now, &err) < 0 || ask_ready(base, look, &err) < 0) {
+    if (mill_cli_scrape_read(base, &look->now, &err) < 0 || ask_ready(base, look, &err) < 0) {
         mill_cli_scrape_clear(&look->now);
         return mill_cli_fail(cli, &err);
     }
@@ -393,7 +376,7 @@ static int watch(const struct mill_cli *cli, const char *base)
     bool forever = !o.once && isatty(STDOUT_FILENO);
     int status = 0;
 
-    if (scrape(base, &look.before, &err) < 0) {
+    if (mill_cli_scrape_read(base, &look.before, &err) < 0) {
         return mill_cli_fail(cli, &err);
     }
     do {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "cli/drift.h"
 #include "cli/model.h"
 
 struct subcommand {
@@ -25,6 +26,7 @@ static const struct subcommand subcommands[] = {
     {"healthcheck", "ask a running engine whether it is ready", mill_cmd_healthcheck},
     {"broker", "an embedded Kafka broker for demos and tests", mill_cmd_broker},
     {"model", "inspect, score and explain model files", mill_cli_model},
+    {"drift", "compare distributions, make profiles, ask monitors", mill_cli_drift},
     {"config", "show every setting and where it comes from", mill_cmd_config},
     {"version", "show the version", mill_cmd_version},
 };

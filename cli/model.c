@@ -4,51 +4,23 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/number.h"
-#include "base/suggest.h"
 
-static const struct {
-    const char *name, *help;
-    int (*run)(int argc, char **argv);
-} subcommands[] = {
+static const struct mill_cli_subcommand subcommands[] = {
     {"inspect", "what a model file holds, and how it will be scored here", mill_cli_model_inspect},
     {"score", "score the rows of a file", mill_cli_model_score},
     {"bench", "measure how fast a model is scored here", mill_cli_model_bench},
     {"explain", "what each feature contributed to a score", mill_cli_model_explain},
     {"compile", "write a model as standalone C", mill_cli_model_compile},
+    {NULL, NULL, NULL},
 };
-enum { SUBCOMMAND_COUNT = sizeof(subcommands) / sizeof(subcommands[0]) };
-
-static void print_help(void)
-{
-    puts("usage: tidemill model SUBCOMMAND FILE [OPTION...]\n");
-    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
-        printf("  %-10s %s\n", subcommands[i].name, subcommands[i].help);
-    }
-    puts("\nFILE is a model of XGBoost (JSON, UBJSON), LightGBM (text), CatBoost (JSON) or ONNX.\n"
-         "'tidemill model SUBCOMMAND --help' lists the options.");
-}
 
 int mill_cli_model(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_help();
-        return argc < 2 ? mill_error_exit_status(MILL_EUSAGE) : 0;
-    }
-    const char *names[SUBCOMMAND_COUNT];
-    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
-        names[i] = subcommands[i].name;
-        if (strcmp(argv[1], names[i]) == 0) {
-            return subcommands[i].run(argc - 1, argv + 1);
-        }
-    }
-    const char *near = mill_suggest(mill_slice_of(argv[1]), names, SUBCOMMAND_COUNT);
-    fprintf(stderr, "tidemill: unknown subcommand 'model %s'; hint: %s%s%s\n", argv[1],
-            near == NULL ? "'tidemill model --help' lists them" : "did you mean 'model ", near == NULL ? "" : near,
-            near == NULL ? "" : "'?");
-    return mill_error_exit_status(MILL_EUSAGE);
+    return mill_cli_dispatch("model", subcommands, "FILE [OPTION...]",
+                             "FILE is a model of XGBoost (JSON, UBJSON), LightGBM (text), CatBoost (JSON) or ONNX.\n",
+                             argc, argv);
 }
 
 void mill_cli_model_number(struct mill_buffer *out, double value, bool as_double)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads Prometheus' text format as the engine writes it; for top. */
+/* Reads Prometheus' text format as the engine writes it; for top and drift status. */
 #include "cli/cli_internal.h"
 
 #include <math.h>
@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "base/number.h"
+
+enum { HTTP_TIMEOUT_MS = 3000 };
 
 static void add_sample(struct mill_cli_scrape *scrape, struct mill_slice name, struct mill_slice labels, double value)
 {
@@ -175,4 +177,21 @@ double mill_cli_scrape_quantile(const struct mill_cli_scrape *before, const stru
         return low;
     }
     return low + (buckets[i].bound - low) * (wanted - below) / (buckets[i].count - below);
+}
+
+int mill_cli_scrape_read(const char *base, struct mill_cli_scrape *ret_scrape, struct mill_error *err)
+{
+    struct mill_buffer url = {0}, body = {0};
+    long status = 0;
+    mill_buffer_printf(&url, "%s/metrics", base);
+    int rc = mill_cli_http_get(mill_buffer_cstr(&url), HTTP_TIMEOUT_MS, &body, &status, err);
+    if (rc == MILL_OK && status != 200) {
+        rc = mill_fail(err, MILL_EUNAVAIL, "'%s' answers with status %ld", mill_buffer_cstr(&url), status);
+    }
+    if (rc == MILL_OK) {
+        mill_cli_scrape_parse(ret_scrape, mill_buffer_slice(&body));
+    }
+    mill_buffer_clear(&url);
+    mill_buffer_clear(&body);
+    return rc;
 }
