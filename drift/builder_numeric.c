@@ -266,11 +266,15 @@ void mill__build_numeric(const struct mill_binning *binning, uint32_t breaks_max
     uint32_t density_count = make_density_edges(sorted, count, density_room);
     struct points density = {density_room, density_count == 0 ? 0 : density_count + 1};
     struct points edges = make_edges(binning, sorted, count), atoms = make_atoms(binning, sorted, count);
-    struct points breaks = make_breaks(sorted, count, breaks_max, edges.count + atoms.count + density.count);
+    double ends[] = {-INFINITY, INFINITY};
+    struct points infinities = {ends, count == 0 ? 0 : 2}; /* so that a window's are seen */
+    struct points breaks =
+        make_breaks(sorted, count, breaks_max, edges.count + atoms.count + density.count + infinities.count);
 
     add_points(&breaks, &edges);
     add_points(&breaks, &atoms);
     add_points(&breaks, &density);
+    add_points(&breaks, &infinities);
     sort_points(&breaks);
     feature->break_count = breaks.count;
     double *kept = mill_arena_array(arena, double, breaks.count);

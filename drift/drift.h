@@ -128,10 +128,11 @@ enum {
 };
 
 /*
- * A feature's counts are a vector of slots. Numeric, k break-points b[0] < ... < b[k-1]: slot 2i counts values between
- * b[i-1] and b[i], slot 2i+1 values equal to b[i]; 2k+1 slots. -0.0 counts as 0.0, infinities are values, NaN is
- * missing. Categorical, l levels in ascending byte order: slot i counts level i, slot l the rarer levels of the
- * reference together ("other"), slot l+1 values that the reference does not have ("unseen"); l+2 slots.
+ * A feature's counts are a vector of slots. Numeric, k break-points b[0] < ... < b[k-1], the first and last of which
+ * are the infinities (k is 0 where the reference has no value): slot 2i counts values between b[i-1] and b[i], slot
+ * 2i+1 values equal to b[i]; 2k+1 slots. -0.0 counts as 0.0, infinities are values, NaN is missing. Categorical, l
+ * levels in ascending byte order: slot i counts level i, slot l the rarer levels of the reference together ("other"),
+ * slot l+1 values that the reference does not have ("unseen"); l+2 slots.
  */
 struct mill_profile_feature {
     const char *name;
@@ -340,7 +341,7 @@ struct mill_drift_rule {
     enum mill_rule_kind kind;
     double psi_minor, psi_major; /* default 0.1, 0.25 (never below the noise of the sample sizes); article 0.1, 0.2 */
     double ks_minor, ks_major;   /* default rule, effect size D: 0.1, 0.2 */
-    double q_max;                /* default rule: significance after Benjamini-Hochberg, 0.01 */
+    double q_max;                /* default rule: significance after Benjamini-Hochberg, 0.001 */
     double p_minor, p_major;     /* article: 0.05, 0.01 */
     double null_share_minor, null_share_major;     /* absolute increase; 0.05, 0.2 */
     double unseen_share_minor, unseen_share_major; /* 0.01, 0.1 */
@@ -366,7 +367,7 @@ enum mill_drift_condition {
     MILL_CONDITION_ALL_NULL = 2,           /* no value in the window: the feature has vanished */
     MILL_CONDITION_REFERENCE_EMPTY = 4,    /* no value in the reference */
     MILL_CONDITION_REFERENCE_CONSTANT = 8, /* one value in the reference */
-    MILL_CONDITION_INFINITE = 16,          /* infinities in the window */
+    MILL_CONDITION_INFINITE = 16,          /* infinities in the window: moments say nothing */
     MILL_CONDITION_APPROXIMATE = 32,       /* KS is a lower bound: the profile has fewer break-points than values */
     MILL_CONDITION_UNCALIBRATED = 64,      /* calibrated rule, but too few windows in the profile: default thresholds */
 };
@@ -380,12 +381,14 @@ struct mill_drift_result {
     uint64_t row_count, null_count;
     unsigned conditions;
     struct mill_ks ks;
-    double ks_pvalue, ks_qvalue; /* categorical: q of chi2's p */
+    double ks_pvalue, ks_qvalue; /* categorical: q of pooled_pvalue */
     double psi, psi_noise, psi_density;
     double wasserstein,
         wasserstein_error_max; /* divided by the reference's stddev; from gap mid-points, with its bound */
     double jensen_shannon, hellinger, total_variation;
     struct mill_chi2 chi2, g; /* categorical */
+    double pooled_pvalue;     /* chi-square with the levels together of which a side should have less than 5: rare
+                                 levels and unseen values make the p of chi2 far too small */
     double null_share_reference, null_share_current;
     double unseen_share,
         unseen_reference; /* unseen_reference: what the reference itself leads to expect (Good-Turing) */

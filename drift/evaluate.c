@@ -25,6 +25,7 @@ static void init_result(const struct mill_profile_feature *feature, uint32_t seg
         .total_variation = NAN,
         .chi2 = {.statistic = NAN, .pvalue = NAN},
         .g = {.statistic = NAN, .pvalue = NAN},
+        .pooled_pvalue = NAN,
         .null_share_reference = NAN,
         .null_share_current = NAN,
         .unseen_share = NAN,

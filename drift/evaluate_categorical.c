@@ -21,6 +21,32 @@ static double expected_unseen(const struct mill_profile_feature *feature, uint64
     return (double)singletons / (double)value_count;
 }
 
+/* Cochran's rule: the approximation wants at least 5 expected on either side. */
+static const double EXPECTED_MIN = 5;
+
+static double pooled_pvalue(const uint64_t *reference, const uint64_t *current, uint32_t count, double smaller_share,
+                            struct mill_arena *arena)
+{
+    uint64_t *pooled = mill_arena_zarray(arena, uint64_t, 2 * ((size_t)count + 1)),
+             *pooled_current = pooled + count + 1;
+    uint32_t used = 1; /* 0: the rare ones */
+    struct mill_chi2 chi2;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_rare = (double)(reference[i] + current[i]) * smaller_share < EXPECTED_MIN;
+        uint32_t column = is_rare ? 0 : used++;
+        pooled[column] += reference[i];
+        pooled_current[column] += current[i];
+    }
+    if ((double)(pooled[0] + pooled_current[0]) * smaller_share < EXPECTED_MIN && used > 1) {
+        pooled[1] += pooled[0];
+        pooled_current[1] += pooled_current[0];
+        pooled[0] = pooled_current[0] = 0;
+    }
+    mill_chi2_test(pooled, pooled_current, used, false, &chi2);
+    return chi2.pvalue;
+}
+
 void mill__measure_categorical(const struct mill_drift_counts *counts, const struct mill_drift_rule *rule,
                                struct mill_arena *arena, struct mill_drift_result *result)
 {
@@ -40,6 +66,11 @@ void mill__measure_categorical(const struct mill_drift_counts *counts, const str
     if (reference_count > 0 && current_count > 0) {
         mill_chi2_test(reference, current, used, false, &result->chi2);
         mill_chi2_test(reference, current, used, true, &result->g);
+        result->pooled_pvalue =
+            pooled_pvalue(reference, current, used,
+                          (double)(reference_count < current_count ? reference_count : current_count) /
+                              (double)(reference_count + current_count),
+                          arena);
         result->unseen_share = (double)counts->slots[feature->level_count + 1] / (double)current_count;
         result->unseen_reference = expected_unseen(feature, reference_count);
     }

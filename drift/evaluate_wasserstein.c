@@ -2,11 +2,11 @@
 /*
  * Wasserstein-1 from counts: the integral of |F_reference - F_current|.
  *
- * Between two break-points only the number of values is known, so they are put in the middle: wrong by at most half
- * the width for each. Beyond the outer break-points the reference has nothing, so the integral there is
- * A = E[(X - last)+] above and B = E[(first - X)+] below; the window's mean gives A - B, because the mean of X cut to
- * [first, last] is known from the counts. Where only one side has values, that is all; where both have, A + B lies
- * between |A - B| and sqrt(share outside * second moment) (Cauchy-Schwarz), and the middle is taken.
+ * Between two finite break-points only the number of values is known, so they are put in the middle: wrong by at most
+ * half the width for each. Beyond the outer break-points the reference has nothing, so the integral there is A = E[(X -
+ * last)+] above and B = E[(first - X)+] below; the window's mean gives A - B, because the mean of X cut to [first,
+ * last] is known from the counts. Where only one side has values, that is all; where both have, A + B lies between |A -
+ * B| and sqrt(share outside * second moment) (Cauchy-Schwarz), and the middle is taken.
  */
 #include <math.h>
 
@@ -36,6 +36,7 @@ bool mill__moments_reach(const struct mill_profile_feature *feature)
 struct walk {
     const struct mill_profile_feature *feature;
     const struct mill_drift_counts *counts;
+    uint32_t first, last;   /* the outer finite break-points */
     double n1, n2;          /* of reference and window */
     double distance, error; /* between the outer break-points */
     double clipped;         /* mean of the window's values cut to [first, last] */
@@ -62,24 +63,23 @@ static void walk_slots(struct walk *walk)
     const uint64_t *current = walk->counts->slots;
     double c1 = 0, c2 = 0;
 
-    for (uint32_t i = 0; i < feature->break_count; i++) {
-        if (i > 0) {
+    walk->clipped = (double)current[2 * walk->first] / walk->n2 * feature->breaks[walk->first];
+    for (uint32_t i = walk->first; i <= walk->last; i++) {
+        if (i > walk->first) {
             pass_gap(walk, i, c1, c2);
-        } else {
-            walk->clipped += (double)current[0] / walk->n2 * feature->breaks[0];
         }
         c1 += (double)feature->slots[2 * i] + (double)feature->slots[2 * i + 1];
         c2 += (double)current[2 * i] + (double)current[2 * i + 1];
         walk->clipped += (double)current[2 * i + 1] / walk->n2 * feature->breaks[i];
     }
-    walk->clipped += (double)current[2 * feature->break_count] / walk->n2 * feature->breaks[feature->break_count - 1];
+    walk->clipped += (double)current[2 * walk->last + 2] / walk->n2 * feature->breaks[walk->last];
 }
 
 static void add_tails(struct walk *walk)
 {
     const struct mill_profile_feature *feature = walk->feature;
     const struct mill_drift_counts *counts = walk->counts;
-    uint64_t below = counts->slots[0], above = counts->slots[2 * feature->break_count], n = (uint64_t)walk->n2;
+    uint64_t below = counts->slots[2 * walk->first], above = counts->slots[2 * walk->last + 2], n = (uint64_t)walk->n2;
 
     if (below == 0 && above == 0) {
         return;
@@ -96,6 +96,22 @@ static void add_tails(struct walk *walk)
     walk->distance += difference;
 }
 
+/* False where there is none, or a side has infinities. */
+static bool find_finite(struct walk *walk)
+{
+    const struct mill_profile_feature *feature = walk->feature;
+    uint32_t k = feature->break_count, low = k > 0 && isinf(feature->breaks[0]);
+    uint32_t high = k > 0 && isinf(feature->breaks[k - 1]);
+
+    if (k <= low + high || (low > 0 && feature->slots[1] + walk->counts->slots[1] > 0) ||
+        (high > 0 && feature->slots[2 * k - 1] + walk->counts->slots[2 * k - 1] > 0)) {
+        return false;
+    }
+    walk->first = low;
+    walk->last = k - 1 - high;
+    return true;
+}
+
 void mill__wasserstein_slots(const struct mill_profile_feature *feature, const struct mill_drift_counts *counts,
                              double *ret_distance, double *ret_error_max)
 {
@@ -103,7 +119,7 @@ void mill__wasserstein_slots(const struct mill_profile_feature *feature, const s
     struct walk walk = {.feature = feature, .counts = counts, .n1 = (double)n1, .n2 = (double)n2};
 
     *ret_distance = *ret_error_max = NAN;
-    if (n1 == 0 || n2 == 0 || feature->break_count == 0) {
+    if (n1 == 0 || n2 == 0 || !find_finite(&walk)) {
         return;
     }
     walk_slots(&walk);

@@ -14,7 +14,7 @@ void mill_drift_rule_init(struct mill_drift_rule *rule, enum mill_rule_kind kind
         .psi_major = is_article ? 0.2 : 0.25,
         .ks_minor = 0.1,
         .ks_major = 0.2,
-        .q_max = 0.01,
+        .q_max = 0.001,
         .p_minor = 0.05,
         .p_major = 0.01,
         .null_share_minor = 0.05,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Data quality: shares that rose by more than a threshold and by more than chance explains. Chance is one in some ten
- * thousand for each, so that the many small windows of segments do not ring.
+ * Data quality: shares that rose by more than a threshold and by more than chance explains. Chance is one in about a
+ * million for each, so that the many small windows of segments do not ring.
  */
 #include <math.h>
 
 #include "drift/evaluate_internal.h"
 
-static const double SIGMAS = 4;
-static const double CHANCE_MAX = 1e-4;
+static const double SIGMAS = 5;
+static const double CHANCE_MAX = 1e-6;
 
 /* Two shares of which the second is larger by SIGMAS standard errors, the variance being that of the pooled share. */
 static bool is_null_rise(const struct mill_drift_result *result)

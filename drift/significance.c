@@ -101,7 +101,7 @@ static double test_result(const struct mill_drift_rule *rule, bool with_p, uint3
         return NAN;
     }
     if (result->feature->kind == MILL_DRIFT_CATEGORICAL) {
-        return result->chi2.pvalue;
+        return result->pooled_pvalue;
     }
     if (with_p) {
         result->ks_pvalue = mill_ks_pvalue(&result->ks, MILL_KS_AUTO);

@@ -329,6 +329,8 @@ static void test_bad_input(void **state)
             assert_int_equal((x->conditions & MILL_CONDITION_REFERENCE_CONSTANT) != 0,
                              kinds[0] == 1 || kinds[0] == 4 || kinds[0] == 6);
             assert_int_equal((x->conditions & MILL_CONDITION_UNCALIBRATED) != 0, kind == MILL_RULE_CALIBRATED);
+            assert_int_equal((x->conditions & MILL_CONDITION_INFINITE) != 0,
+                             kinds[0] != 2 && (kinds[1] == 3 || kinds[1] == 4));
             if (kinds[1] == 2 && kinds[0] != 2 && kind != MILL_RULE_ARTICLE && !is_few) {
                 assert_int_equal(x->severity, MILL_SEVERITY_MAJOR); /* the feature has vanished */
                 assert_string_equal(x->reason, "null_share");
