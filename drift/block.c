@@ -1,12 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows on their way to tallies; see count_internal.h. */
+#include <stdlib.h>
+
 #include "drift/count_internal.h"
 
-void mill__block_init(struct mill__block *block, struct mill__tally_pool *pool)
+enum { RUNS_MAX = 4 * MILL__BLOCK_ROWS };
+
+/* Twice as many values as break-points: each line of a table is used several times for once that it is loaded. */
+static uint32_t waiting_of(const struct mill_profile *profile, uint64_t breaks_max)
 {
+    uint64_t sum = 0, most = 0;
+
+    for (uint32_t f = 0; f < profile->feature_count; f++) {
+        uint64_t breaks = profile->features[f].break_count;
+        sum += breaks;
+        most = breaks > most ? breaks : most;
+    }
+    return sum > breaks_max ? (uint32_t)(2 * most) + 2 * MILL__BLOCK_ROWS : 0;
+}
+
+void mill__block_init(struct mill__block *block, struct mill__tally_pool *pool, uint64_t breaks_max)
+{
+    const struct mill_profile *profile = pool->slotter->profile;
+
     block->pool = pool;
     block->count = block->group_count = 0;
     block->stamp = 1; /* tallies begin with 0 */
+    block->waiting_max = waiting_of(profile, breaks_max);
+    block->waiting = mill_calloc(profile->feature_count + (size_t)1, sizeof(*block->waiting));
+    for (uint32_t f = 0; f < profile->feature_count && block->waiting_max > 0; f++) {
+        struct mill__waiting *waiting = &block->waiting[f];
+        if (profile->features[f].kind == MILL_DRIFT_NUMERIC) {
+            waiting->values = mill_malloc(block->waiting_max * sizeof(*waiting->values));
+            waiting->runs = mill_malloc(RUNS_MAX * sizeof(*waiting->runs));
+        }
+    }
+}
+
+void mill__block_clear(struct mill__block *block)
+{
+    for (uint32_t f = 0; f < block->pool->slotter->profile->feature_count; f++) {
+        free(block->waiting[f].values);
+        free(block->waiting[f].runs);
+    }
+    free(block->waiting);
 }
 
 void mill__block_add(struct mill__block *block, struct mill__tally *tally, uint32_t row)
@@ -37,21 +74,79 @@ static void order_rows(struct mill__block *block)
     }
 }
 
-static void count_feature(struct mill__block *block, uint32_t f, const struct mill_column *column)
+static void count_values(struct mill__block *block, uint32_t f, struct mill__tally *tally, const double *values,
+                         uint32_t n)
 {
     const struct mill__slotter *slotter = block->pool->slotter;
-    const struct mill_profile_feature *feature = slotter->features[f].feature;
-    uint32_t end[MILL__BLOCK_ROWS], slots[MILL__BLOCK_ROWS];
-    double values[MILL__BLOCK_ROWS];
+    uint32_t slots[MILL__BLOCK_ROWS];
 
-    memcpy(end, block->group_end, block->group_count * sizeof(*end));
-    mill__slotter_run(slotter, f, column, block->order, end, block->group_count, slots, values);
+    for (uint32_t from = 0; from < n; from += MILL__BLOCK_ROWS) {
+        uint32_t some = n - from < MILL__BLOCK_ROWS ? n - from : MILL__BLOCK_ROWS;
+        slotter->kernel->locate(&slotter->features[f].locator, values + from, some, slots);
+        mill__tally_add(block->pool, tally, f, slots, some);
+    }
+}
+
+static void settle_feature(struct mill__block *block, uint32_t f)
+{
+    struct mill__waiting *waiting = &block->waiting[f];
+
+    for (uint32_t r = 0, begin = 0; r < waiting->run_count; begin = waiting->runs[r++].end) {
+        count_values(block, f, waiting->runs[r].tally, waiting->values + begin, waiting->runs[r].end - begin);
+    }
+    waiting->count = waiting->run_count = 0;
+}
+
+void mill__block_settle(struct mill__block *block)
+{
+    for (uint32_t f = 0; f < block->pool->slotter->profile->feature_count; f++) {
+        settle_feature(block, f);
+    }
+}
+
+static void add_run(struct mill__waiting *waiting, struct mill__tally *tally, uint32_t end)
+{
+    if (waiting->run_count == 0 || waiting->runs[waiting->run_count - 1].tally != tally) {
+        waiting->runs[waiting->run_count++].tally = tally;
+    }
+    waiting->runs[waiting->run_count - 1].end = end;
+}
+
+static void count_numbers(struct mill__block *block, uint32_t f, const struct mill_column *column, uint32_t *end)
+{
+    const struct mill__slotter *slotter = block->pool->slotter;
+    struct mill__waiting *waiting = &block->waiting[f];
+    double room[MILL__BLOCK_ROWS], *values = room;
+
+    if (block->waiting_max > 0) {
+        if (waiting->count + MILL__BLOCK_ROWS > block->waiting_max ||
+            waiting->run_count + block->group_count > RUNS_MAX) {
+            settle_feature(block, f);
+        }
+        values = waiting->values + waiting->count;
+    }
+    uint32_t count = mill__slotter_values(column, block->order, end, block->group_count, values);
     for (uint32_t g = 0, begin = 0; g < block->group_count; begin = end[g++]) {
         struct mill__tally *tally = block->tallies[g];
-        mill__tally_add(block->pool, tally, f, slots + begin, end[g] - begin);
-        if (feature->kind == MILL_DRIFT_NUMERIC) {
-            mill__moments_add(slotter->kernel, feature, values + begin, end[g] - begin, &tally->moments[f]);
+        mill__moments_add(slotter->kernel, slotter->features[f].feature, values + begin, end[g] - begin,
+                          &tally->moments[f]);
+        if (block->waiting_max == 0) {
+            count_values(block, f, tally, values + begin, end[g] - begin);
+        } else if (end[g] > begin) {
+            add_run(waiting, tally, waiting->count + end[g]);
         }
+    }
+    waiting->count += block->waiting_max > 0 ? count : 0;
+}
+
+static void count_levels(struct mill__block *block, uint32_t f, const struct mill_column *column, uint32_t *end)
+{
+    uint32_t slots[MILL__BLOCK_ROWS];
+
+    mill__slotter_levels(&block->pool->slotter->features[f].levels, column, block->order, end, block->group_count,
+                         slots);
+    for (uint32_t g = 0, begin = 0; g < block->group_count; begin = end[g++]) {
+        mill__tally_add(block->pool, block->tallies[g], f, slots + begin, end[g] - begin);
     }
 }
 
@@ -64,8 +159,12 @@ void mill__block_flush(struct mill__block *block, const struct mill_column *cons
         mill__tally_rows(block->pool, block->tallies[g], block->group_rows[g]);
     }
     for (uint32_t f = 0; f < slotter->profile->feature_count && block->count > 0; f++) {
-        if (slotter->features[f].column >= 0) {
-            count_feature(block, f, columns[slotter->features[f].column]);
+        const struct mill__slot_feature *at = &slotter->features[f];
+        uint32_t end[MILL__BLOCK_ROWS];
+        if (at->column >= 0) {
+            memcpy(end, block->group_end, block->group_count * sizeof(*end));
+            (at->feature->kind == MILL_DRIFT_NUMERIC ? count_numbers : count_levels)(block, f, columns[at->column],
+                                                                                     end);
         }
     }
     block->stamp++;

@@ -55,12 +55,12 @@ void mill__slotter_init(struct mill__slotter *slotter, const struct mill_profile
 void mill__slotter_clear(struct mill__slotter *slotter);
 /* Segment of a row: profile->segment_count where it is none of them. */
 uint32_t mill__slotter_segment(const struct mill__slotter *slotter, const struct mill_column *segment, uint32_t row);
-/* Slots (and of numeric features the values) of those of the rows that have a value, in order; the feature has a
- * column. group_end[g] is the index in rows at which group g ends; it becomes the index in slots. At most
- * MILL__BLOCK_ROWS. */
-void mill__slotter_run(const struct mill__slotter *slotter, uint32_t feature, const struct mill_column *column,
-                       const uint32_t *rows, uint32_t *group_end, uint32_t group_count, uint32_t *slots,
-                       double *values);
+/* The values of those of the rows that have one, in order; of categories their slots. group_end[g] is the index in rows
+ * at which group g ends; it becomes the index in values. At most MILL__BLOCK_ROWS rows. */
+uint32_t mill__slotter_values(const struct mill_column *column, const uint32_t *rows, uint32_t *group_end,
+                              uint32_t group_count, double *values);
+void mill__slotter_levels(const struct mill__levels *levels, const struct mill_column *column, const uint32_t *rows,
+                          uint32_t *group_end, uint32_t group_count, uint32_t *slots);
 
 /* Counts of one pane and one segment. While it has few rows, each feature has a list of the slots of its values;
  * then one counter a slot. Lists take an eighth of what counters take. */
@@ -97,8 +97,20 @@ void mill__tally_add(const struct mill__tally_pool *pool, struct mill__tally *ta
 void mill__tally_add_counts(const struct mill__tally_pool *pool, struct mill__tally *tally, uint32_t feature,
                             const uint32_t *slots, const uint64_t *counts, uint32_t n);
 
-/* Rows on their way to tallies: gathered, then counted feature by feature, so that one feature's tables are in the
- * cache at a time. */
+/*
+ * Rows on their way to tallies: gathered, then counted feature by feature, so that one feature's tables are in the
+ * cache at a time. Where the tables of all features together are larger than caches (the profile has very many
+ * break-points), a block of rows is too little for one feature's tables to be worth loading: values wait until there
+ * are more of them.
+ */
+struct mill__waiting {
+    double *values; /* block->waiting_max */
+    uint32_t count, run_count;
+    struct mill__waiting_run {
+        struct mill__tally *tally;
+        uint32_t end; /* index in values */
+    } * runs;
+};
 struct mill__block {
     struct mill__tally_pool *pool;
     uint64_t stamp;
@@ -107,15 +119,23 @@ struct mill__block {
     uint32_t order[MILL__BLOCK_ROWS];                         /* rows ordered by group */
     uint32_t group_rows[MILL__BLOCK_ROWS], group_end[MILL__BLOCK_ROWS];
     struct mill__tally *tallies[MILL__BLOCK_ROWS]; /* by group */
+    uint32_t waiting_max;                          /* 0: nothing waits */
+    struct mill__waiting *waiting;                 /* per feature */
 };
-void mill__block_init(struct mill__block *block, struct mill__tally_pool *pool);
+/* breaks_max: of how many break-points on values wait; MILL__WAIT_BREAKS except in tests. */
+enum { MILL__WAIT_BREAKS = 200000 };
+void mill__block_init(struct mill__block *block, struct mill__tally_pool *pool, uint64_t breaks_max);
+void mill__block_clear(struct mill__block *block);
 static inline bool mill__block_is_full(const struct mill__block *block)
 {
     return block->count == MILL__BLOCK_ROWS;
 }
 void mill__block_add(struct mill__block *block, struct mill__tally *tally, uint32_t row);
-/* Counts the rows and empties the block. columns: by field. */
+/* Takes the values of the rows, and empties the block. columns: by field. */
 void mill__block_flush(struct mill__block *block, const struct mill_column *const *columns);
+
+/* Counts what waits: to be called before tallies are read or given back. */
+void mill__block_settle(struct mill__block *block);
 
 /* The tallies of a pane by segment, all others last; NULL where nothing was counted. */
 struct mill__tally *mill__pane_tally(struct mill__tally **tallies, uint32_t segment, struct mill__tally_pool *pool);

@@ -20,6 +20,7 @@ struct mill_drift_counter *mill_drift_counter_new(const struct mill_drift_counte
     counter->panes = mill_calloc(counter->options.panes_max, sizeof(*counter->panes));
     counter->horizon_us = INT64_MIN;
     counter->pane_rows_max = UINT32_MAX; /* what a counter of a slot holds */
+    counter->wait_breaks = MILL__WAIT_BREAKS;
     if (options->profile != NULL) {
         mill_drift_counter_set_profile(counter, options->profile);
     }
@@ -40,6 +41,7 @@ void mill_drift_counter_free(struct mill_drift_counter *counter)
         mill_buffer_clear(&counter->panes[p].rows);
     }
     if (counter->has_profile) {
+        mill__block_clear(&counter->block);
         mill__tally_pool_clear(&counter->pool);
         mill__slotter_clear(&counter->slotter);
     }
@@ -62,7 +64,7 @@ void mill_drift_counter_set_profile(struct mill_drift_counter *counter, const st
     counter->is_dirty = true;
     mill__slotter_init(&counter->slotter, profile, spec->fields, spec->field_count);
     mill__tally_pool_init(&counter->pool, &counter->slotter);
-    mill__block_init(&counter->block, &counter->pool);
+    mill__block_init(&counter->block, &counter->pool, counter->wait_breaks);
     for (uint32_t p = 0; p < counter->options.panes_max; p++) {
         struct mill__pane *pane = &counter->panes[p];
         pane->tallies = mill_calloc(profile->segment_count + (size_t)1, sizeof(*pane->tallies));

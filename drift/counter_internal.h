@@ -41,7 +41,7 @@ struct mill_drift_counter {
     struct mill__handed *handed; /* ascending */
     uint32_t handed_count, handed_capacity;
     int64_t horizon_us; /* start of a pane: rows before it are counted nowhere */
-    uint64_t ignored, pane_rows_max;
+    uint64_t ignored, pane_rows_max, wait_breaks;
     bool is_dirty;
 };
 

@@ -72,6 +72,7 @@ void mill__counter_forget(struct mill_drift_counter *counter, int64_t from_us)
 void mill__pane_write(struct mill_drift_counter *counter, const struct mill__pane *pane, struct mill_buffer *out)
 {
     if (counter->has_profile) {
+        mill__block_settle(&counter->block);
         mill__part_write(&counter->pool, pane->tallies, out);
     } else {
         mill__rows_write(counter->options.spec->fields, counter->options.spec->field_count, &pane->rows, out);

@@ -9,11 +9,17 @@
 #include <immintrin.h>
 #endif
 
-enum { ROOTS_MAX = 4096 };
+enum { ROOTS_MAX = 4096, LEVELS_MAX = 4, CROWD = 2 * MILL__LOCATE_WIDTH };
 
-static uint32_t root_of(const struct mill__locator *locator, double x)
+/* A locator in the making. */
+struct making {
+    struct mill__locator *locator;
+    uint32_t root_count, root_capacity, cell_count, cell_capacity;
+};
+
+static int64_t key_at(const struct mill__locator *locator, uint32_t i)
 {
-    return (uint32_t)(((uint64_t)mill__key_of(x) - (uint64_t)locator->key_first) >> locator->shift);
+    return mill__key_of(locator->breaks[i]);
 }
 
 /* The smallest shift that leaves less than count. */
@@ -27,59 +33,116 @@ static uint32_t shift_for(uint64_t span, uint64_t count)
     return shift;
 }
 
-static void set_root(struct mill__locator *locator, struct mill__locator_root *root, uint32_t begin, uint32_t end,
-                     uint32_t *cell_count)
+static void reserve_cells(struct making *making, uint32_t extra)
 {
-    *root = (struct mill__locator_root){.cell_first = *cell_count, .cell_last = *cell_count};
-    if (begin == end) {
-        locator->starts[(*cell_count)++] = begin;
-        return;
+    struct mill__locator *locator = making->locator;
+
+    if (making->cell_count + extra > making->cell_capacity) {
+        making->cell_capacity = 2 * (making->cell_count + extra);
+        locator->starts = mill_realloc(locator->starts, making->cell_capacity * sizeof(*locator->starts));
+        locator->inner = mill_realloc(locator->inner, making->cell_capacity * sizeof(*locator->inner));
     }
-    root->key_first = mill__key_of(locator->breaks[begin]);
-    uint64_t span = (uint64_t)mill__key_of(locator->breaks[end - 1]) - (uint64_t)root->key_first;
-    root->shift = shift_for(span, 2 * (uint64_t)(end - begin));
-    uint32_t cells = (uint32_t)(span >> root->shift) + 1, at = begin;
-    for (uint32_t c = 0; c < cells; c++) {
-        while (at < end &&
-               ((uint64_t)mill__key_of(locator->breaks[at]) - (uint64_t)root->key_first) >> root->shift < c) {
-            at++;
-        }
-        locator->starts[*cell_count + c] = at;
-    }
-    *cell_count += cells;
-    root->cell_last = *cell_count - 1;
 }
 
-void mill__locator_init(struct mill__locator *locator, const double *breaks, uint32_t break_count,
-                        struct mill_arena *arena)
+static uint32_t new_root(struct making *making)
 {
-    *locator = (struct mill__locator){.break_count = break_count};
-    locator->breaks = mill_arena_array(arena, double, break_count + (size_t)MILL__LOCATE_WIDTH);
+    struct mill__locator *locator = making->locator;
+
+    if (making->root_count == making->root_capacity) {
+        making->root_capacity = 2 * making->root_capacity + 1;
+        locator->roots = mill_realloc(locator->roots, making->root_capacity * sizeof(*locator->roots));
+    }
+    return making->root_count++;
+}
+
+/* The grid of a root over the break-points from begin to end, which lie in its part of the keys. The cell behind its
+ * last one says where it ends. */
+static void set_root(struct making *making, uint32_t root_index, uint32_t begin, uint32_t end)
+{
+    struct mill__locator *locator = making->locator;
+    struct mill__locator_root root = {.cell_first = making->cell_count};
+    uint64_t span = 0;
+
+    if (begin < end) {
+        root.key_first = key_at(locator, begin);
+        span = (uint64_t)key_at(locator, end - 1) - (uint64_t)root.key_first;
+        root.shift = shift_for(span, 2 * (uint64_t)(end - begin));
+    }
+    uint32_t cells = (uint32_t)(span >> root.shift) + 1, at = begin;
+    reserve_cells(making, cells + 1);
+    for (uint32_t c = 0; c <= cells; c++) {
+        while (at < end && ((uint64_t)key_at(locator, at) - (uint64_t)root.key_first) >> root.shift < c) {
+            at++;
+        }
+        locator->starts[making->cell_count + c] = at;
+        locator->inner[making->cell_count + c] = 0;
+    }
+    making->cell_count += cells + 1;
+    root.cell_last = making->cell_count - 2;
+    locator->roots[root_index] = root;
+}
+
+/* Grids within the crowded cells of the roots made so far, then within theirs. */
+static void divide_cells(struct making *making)
+{
+    struct mill__locator *locator = making->locator;
+
+    for (uint32_t level = 1, r = 0; level < LEVELS_MAX; level++) {
+        for (uint32_t end = making->root_count; r < end; r++) {
+            for (uint32_t c = locator->roots[r].cell_first; c <= locator->roots[r].cell_last; c++) {
+                uint32_t first = locator->starts[c], last = locator->starts[c + 1];
+                if (last - first > CROWD) {
+                    uint32_t root = new_root(making);
+                    set_root(making, root, first, last);
+                    locator->inner[c] = root;
+                }
+            }
+        }
+    }
+}
+
+static void copy_breaks(struct mill__locator *locator, const double *breaks, uint32_t break_count)
+{
+    locator->breaks = mill_malloc((break_count + (size_t)MILL__LOCATE_WIDTH) * sizeof(*locator->breaks));
     for (uint32_t i = 0; i < break_count + MILL__LOCATE_WIDTH; i++) {
         locator->breaks[i] = i < break_count ? breaks[i] : (double)NAN;
     }
     locator->key_first = break_count == 0 ? 0 : mill__key_of(breaks[0]);
     locator->key_last = break_count == 0 ? 0 : mill__key_of(breaks[break_count - 1]);
-    uint64_t span = (uint64_t)locator->key_last - (uint64_t)locator->key_first;
-    uint32_t wanted = break_count < ROOTS_MAX ? break_count : ROOTS_MAX;
-    locator->shift = shift_for(span, wanted < 2 ? 2 : wanted);
-    uint32_t roots = (uint32_t)(span >> locator->shift) + 1, at = 0, cells = 0;
-    locator->roots = mill_arena_array(arena, struct mill__locator_root, roots);
-    locator->starts = mill_arena_array(arena, uint32_t, 2 * (size_t)break_count + roots + 1);
-    for (uint32_t r = 0; r < roots; r++) {
-        uint32_t begin = at;
-        while (at < break_count && root_of(locator, breaks[at]) == r) {
-            at++;
-        }
-        set_root(locator, &locator->roots[r], begin, at, &cells);
-    }
-    locator->starts[cells] = break_count;
 }
 
-uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32_t low, uint32_t cell)
+void mill__locator_init(struct mill__locator *locator, const double *breaks, uint32_t break_count)
 {
-    uint32_t high = locator->starts[cell + 1];
+    struct making making = {.locator = locator};
+    uint32_t wanted = break_count < 2 ? 2 : break_count < ROOTS_MAX ? break_count : ROOTS_MAX, at = 0;
 
+    *locator = (struct mill__locator){.break_count = break_count};
+    copy_breaks(locator, breaks, break_count);
+    uint64_t span = (uint64_t)locator->key_last - (uint64_t)locator->key_first;
+    locator->shift = shift_for(span, wanted);
+    making.root_capacity = (uint32_t)(span >> locator->shift) + 1;
+    locator->roots = mill_malloc(making.root_capacity * sizeof(*locator->roots));
+    for (uint32_t r = 0, end = making.root_capacity; r < end; r++) {
+        uint32_t begin = at;
+        while (at < break_count &&
+               ((uint64_t)key_at(locator, at) - (uint64_t)locator->key_first) >> locator->shift == r) {
+            at++;
+        }
+        set_root(&making, new_root(&making), begin, at);
+    }
+    divide_cells(&making);
+}
+
+void mill__locator_clear(struct mill__locator *locator)
+{
+    free(locator->breaks);
+    free(locator->roots);
+    free(locator->starts);
+    free(locator->inner);
+}
+
+static uint32_t search(const struct mill__locator *locator, double x, uint32_t low, uint32_t high)
+{
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (locator->breaks[middle] < x) {
@@ -89,6 +152,16 @@ uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32
         }
     }
     return 2 * low + (locator->breaks[low] == x);
+}
+
+uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32_t cell)
+{
+    int64_t key = mill__locate_key(locator, x);
+
+    while (locator->inner[cell] != 0) {
+        cell = mill__locate_in_root(&locator->roots[locator->inner[cell]], key);
+    }
+    return search(locator, x, locator->starts[cell], locator->starts[cell + 1]);
 }
 
 static void locate_portable(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
@@ -109,7 +182,7 @@ static void locate_portable(const struct mill__locator *locator, const double *v
         }
         slots[i] = 2 * (start + less) + equal;
         if (__builtin_expect(less == MILL__LOCATE_WIDTH, 0)) {
-            slots[i] = mill__locate_slow(locator, x, start + less, cells[i]);
+            slots[i] = mill__locate_slow(locator, x, cells[i]);
         }
     }
 }

@@ -29,7 +29,7 @@ static void TARGET locate(const struct mill__locator *locator, const double *val
         __m256d equal = _mm256_or_pd(_mm256_cmp_pd(a, x, _CMP_EQ_OQ), _mm256_cmp_pd(b, x, _CMP_EQ_OQ));
         slots[i] = 2 * (start + (uint32_t)_mm_popcnt_u32(less)) + (_mm256_movemask_pd(equal) != 0);
         if (__builtin_expect(less == 0xff, 0)) {
-            slots[i] = mill__locate_slow(locator, values[i], start + MILL__LOCATE_WIDTH, cells[i]);
+            slots[i] = mill__locate_slow(locator, values[i], cells[i]);
         }
     }
 }

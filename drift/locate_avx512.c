@@ -45,7 +45,7 @@ static void TARGET locate(const struct mill__locator *locator, const double *val
         uint32_t less = _mm512_cmp_pd_mask(at, x, _CMP_LT_OQ), equal = _mm512_cmp_pd_mask(at, x, _CMP_EQ_OQ);
         slots[i] = 2 * (start + (uint32_t)_mm_popcnt_u32(less)) + (equal != 0);
         if (__builtin_expect(less == 0xff, 0)) {
-            slots[i] = mill__locate_slow(locator, values[i], start + MILL__LOCATE_WIDTH, cells[i]);
+            slots[i] = mill__locate_slow(locator, values[i], cells[i]);
         }
     }
 }

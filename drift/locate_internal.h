@@ -6,8 +6,8 @@
  * as keys (mill__key_of), which is nearly their logarithm, so heavy tails take no more cells than a normal body. The
  * root cell is the key's top bits; each root has a grid of its own over the break-points that it holds, twice as many
  * cells as those (cells of equal width, so about equal mass); a cell says at which break-point it starts, and the eight
- * break-points from there are compared at once. Only a cell with more than eight (break-points that cluster in
- * clusters) is searched by halves.
+ * break-points from there are compared at once. A cell with many more (break-points that cluster) has a grid of its own
+ * within it, and so on for a few levels; what is left then is searched by halves.
  */
 #ifndef MILL_DRIFT_LOCATE_INTERNAL_H
 #define MILL_DRIFT_LOCATE_INTERNAL_H
@@ -27,12 +27,14 @@ struct mill__locator {
     int64_t key_first, key_last;
     uint32_t shift;
     struct mill__locator_root *roots;
-    uint32_t *starts; /* per cell and one more: index of its first break-point */
+    uint32_t *starts; /* per cell and one more: index of its first break-point, and of the first behind it */
+    uint32_t *inner;  /* per cell: the root of the grid within it, or 0 */
 };
 
-/* Takes memory from arena: 8 bytes a break-point for a copy, about 8 for cells, and up to 100 KiB for roots. */
-void mill__locator_init(struct mill__locator *locator, const double *breaks, uint32_t break_count,
-                        struct mill_arena *arena);
+/* Takes memory: 8 bytes a break-point for a copy, about 16 for cells (more where break-points cluster: at
+ * most four times that), and up to 100 KiB for roots. */
+void mill__locator_init(struct mill__locator *locator, const double *breaks, uint32_t break_count);
+void mill__locator_clear(struct mill__locator *locator);
 
 struct mill__count_kernel {
     const char *name;
@@ -62,15 +64,19 @@ static inline void mill__wide_set(int64_t words[2], mill__i128 value)
     words[1] = (int64_t)(value >> 64);
 }
 
-/* The cell in which the rank is to be looked for: an index into starts. */
-static inline uint32_t mill__locate_cell(const struct mill__locator *locator, int64_t key)
+static inline uint32_t mill__locate_in_root(const struct mill__locator_root *root, int64_t key)
 {
-    const struct mill__locator_root *root =
-        &locator->roots[((uint64_t)key - (uint64_t)locator->key_first) >> locator->shift];
     int64_t d = key - root->key_first;
     uint64_t cell = (uint64_t)(d < 0 ? 0 : d) >> root->shift;
     uint64_t last = root->cell_last - root->cell_first;
     return root->cell_first + (uint32_t)(cell < last ? cell : last);
+}
+
+/* The cell in which the rank is to be looked for: an index into starts. */
+static inline uint32_t mill__locate_cell(const struct mill__locator *locator, int64_t key)
+{
+    uint64_t root = ((uint64_t)key - (uint64_t)locator->key_first) >> locator->shift;
+    return mill__locate_in_root(&locator->roots[root], key);
 }
 
 static inline int64_t mill__locate_key(const struct mill__locator *locator, double x)
@@ -80,8 +86,7 @@ static inline int64_t mill__locate_key(const struct mill__locator *locator, doub
     return key > locator->key_last ? locator->key_last : key;
 }
 
-/* The slot of a value of which it is known that at least `low` break-points are smaller, and that it lies in this cell.
- */
-uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32_t low, uint32_t cell);
+/* The slot of a value that lies in this cell, behind at least its first MILL__LOCATE_WIDTH break-points. */
+uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32_t cell);
 
 #endif

@@ -29,13 +29,15 @@ int mill__rows_to_counts(const struct mill_profile *profile, struct mill_slice b
     struct mill__tally **tallies = mill_calloc(profile->segment_count + (size_t)1, sizeof(struct mill__tally *));
     mill__slotter_init(&slotter, profile, reader.fields, reader.field_count);
     mill__tally_pool_init(&pool, &slotter);
-    mill__block_init(block, &pool);
+    mill__block_init(block, &pool, MILL__WAIT_BREAKS);
     while ((rc = mill__rows_next(&reader, &n, err)) == MILL_OK && n > 0) {
         count_rows(&reader, n, &slotter, block, tallies);
     }
+    mill__block_settle(block);
     if (rc == MILL_OK) {
         mill__part_write(&pool, tallies, out);
     }
+    mill__block_clear(block);
     mill__pane_release(tallies, &pool);
     mill__tally_pool_clear(&pool);
     mill__slotter_clear(&slotter);

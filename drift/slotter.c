@@ -33,7 +33,7 @@ static void init_feature(struct mill__slotter *slotter, struct mill__slot_featur
     } else if (type == MILL_STRING) {
         at->column = -1; /* texts are no numbers: as if they were missing */
     } else {
-        mill__locator_init(&at->locator, feature->breaks, feature->break_count, &slotter->arena);
+        mill__locator_init(&at->locator, feature->breaks, feature->break_count);
     }
 }
 
@@ -56,6 +56,9 @@ void mill__slotter_init(struct mill__slotter *slotter, const struct mill_profile
 
 void mill__slotter_clear(struct mill__slotter *slotter)
 {
+    for (uint32_t f = 0; f < slotter->profile->feature_count; f++) {
+        mill__locator_clear(&slotter->features[f].locator);
+    }
     mill_arena_clear(&slotter->arena);
 }
 
@@ -102,8 +105,15 @@ static uint32_t take_integers(const struct mill_column *column, const uint32_t *
     return n;
 }
 
-static void take_levels(const struct mill__levels *levels, const struct mill_column *column, const uint32_t *rows,
-                        uint32_t *group_end, uint32_t group_count, uint32_t *slots)
+uint32_t mill__slotter_values(const struct mill_column *column, const uint32_t *rows, uint32_t *group_end,
+                              uint32_t group_count, double *values)
+{
+    return column->type == MILL_FLOAT64 ? take_doubles(column, rows, group_end, group_count, values)
+                                        : take_integers(column, rows, group_end, group_count, values);
+}
+
+void mill__slotter_levels(const struct mill__levels *levels, const struct mill_column *column, const uint32_t *rows,
+                          uint32_t *group_end, uint32_t group_count, uint32_t *slots)
 {
     uint32_t n = 0, i = 0;
 
@@ -115,18 +125,4 @@ static void take_levels(const struct mill__levels *levels, const struct mill_col
         }
         group_end[g] = n;
     }
-}
-
-void mill__slotter_run(const struct mill__slotter *slotter, uint32_t feature, const struct mill_column *column,
-                       const uint32_t *rows, uint32_t *group_end, uint32_t group_count, uint32_t *slots, double *values)
-{
-    const struct mill__slot_feature *at = &slotter->features[feature];
-
-    if (at->feature->kind == MILL_DRIFT_CATEGORICAL) {
-        take_levels(&at->levels, column, rows, group_end, group_count, slots);
-        return;
-    }
-    uint32_t n = column->type == MILL_FLOAT64 ? take_doubles(column, rows, group_end, group_count, values)
-                                              : take_integers(column, rows, group_end, group_count, values);
-    slotter->kernel->locate(&at->locator, values, n, slots);
 }
