@@ -66,7 +66,7 @@ static void set_root(struct making *making, uint32_t root_index, uint32_t begin,
     if (begin < end) {
         root.key_first = key_at(locator, begin);
         span = (uint64_t)key_at(locator, end - 1) - (uint64_t)root.key_first;
-        root.shift = shift_for(span, 2 * (uint64_t)(end - begin));
+        root.shift = shift_for(span, (uint64_t)(end - begin));
     }
     uint32_t cells = (uint32_t)(span >> root.shift) + 1, at = begin;
     reserve_cells(making, cells + 1);
@@ -166,14 +166,15 @@ uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32
 
 static void locate_portable(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
 {
-    uint32_t cells[MILL__BLOCK_ROWS];
+    uint32_t cells[MILL__BLOCK_ROWS], starts[MILL__BLOCK_ROWS];
 
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = mill__locate_cell(locator, mill__locate_key(locator, values[i]));
-        __builtin_prefetch(&locator->breaks[locator->starts[cells[i]]]);
+        __builtin_prefetch(&locator->starts[cells[i]]);
     }
+    mill__locate_starts(locator, cells, n, starts);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t start = locator->starts[cells[i]], less = 0, equal = 0;
+        uint32_t start = starts[i], less = 0, equal = 0;
         const double *at = &locator->breaks[start];
         double x = values[i];
         for (unsigned j = 0; j < MILL__LOCATE_WIDTH; j++) {

@@ -14,14 +14,15 @@ static bool is_supported(void)
 
 static void TARGET locate(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
 {
-    uint32_t cells[MILL__BLOCK_ROWS];
+    uint32_t cells[MILL__BLOCK_ROWS], starts[MILL__BLOCK_ROWS];
 
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = mill__locate_cell(locator, mill__locate_key(locator, values[i]));
-        __builtin_prefetch(&locator->breaks[locator->starts[cells[i]]]);
+        __builtin_prefetch(&locator->starts[cells[i]]);
     }
+    mill__locate_starts(locator, cells, n, starts);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t start = locator->starts[cells[i]];
+        uint32_t start = starts[i];
         __m256d x = _mm256_set1_pd(values[i]);
         __m256d a = _mm256_loadu_pd(locator->breaks + start), b = _mm256_loadu_pd(locator->breaks + start + 4);
         uint32_t less = (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(a, x, _CMP_LT_OQ)) |

@@ -32,15 +32,16 @@ static void TARGET make_keys(const struct mill__locator *locator, const double *
 static void TARGET locate(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
 {
     int64_t keys[MILL__BLOCK_ROWS];
-    uint32_t cells[MILL__BLOCK_ROWS];
+    uint32_t cells[MILL__BLOCK_ROWS], starts[MILL__BLOCK_ROWS];
 
     make_keys(locator, values, n, keys);
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = mill__locate_cell(locator, keys[i]);
-        __builtin_prefetch(&locator->breaks[locator->starts[cells[i]]]);
+        __builtin_prefetch(&locator->starts[cells[i]]);
     }
+    mill__locate_starts(locator, cells, n, starts);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t start = locator->starts[cells[i]];
+        uint32_t start = starts[i];
         __m512d at = _mm512_loadu_pd(locator->breaks + start), x = _mm512_set1_pd(values[i]);
         uint32_t less = _mm512_cmp_pd_mask(at, x, _CMP_LT_OQ), equal = _mm512_cmp_pd_mask(at, x, _CMP_EQ_OQ);
         slots[i] = 2 * (start + (uint32_t)_mm_popcnt_u32(less)) + (equal != 0);

@@ -79,6 +79,17 @@ static inline uint32_t mill__locate_cell(const struct mill__locator *locator, in
     return mill__locate_in_root(&locator->roots[root], key);
 }
 
+/* The loads of one value depend on one another and miss the cache: each step asks for what the next needs. */
+static inline void mill__locate_starts(const struct mill__locator *locator, const uint32_t *cells, uint32_t n,
+                                       uint32_t *starts)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        starts[i] = locator->starts[cells[i]];
+        __builtin_prefetch(&locator->breaks[starts[i]]);
+        __builtin_prefetch(&locator->breaks[starts[i] + MILL__LOCATE_WIDTH - 1]);
+    }
+}
+
 static inline int64_t mill__locate_key(const struct mill__locator *locator, double x)
 {
     int64_t key = mill__key_of(x);

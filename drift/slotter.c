@@ -105,9 +105,33 @@ static uint32_t take_integers(const struct mill_column *column, const uint32_t *
     return n;
 }
 
+/* Rows that follow one another, all with a value: no more than a copy. False where one has none. */
+static bool copy_doubles(const struct mill_column *column, uint32_t from, uint32_t n, double *values)
+{
+    const double *at = column->at.f + from;
+    bool is_there = true;
+
+    for (uint32_t w = from / 64; w <= (from + n - 1) / 64; w++) {
+        uint64_t outside = w == from / 64 ? (UINT64_C(1) << from % 64) - 1 : 0;
+        outside |= w == (from + n - 1) / 64 ? ~(UINT64_MAX >> (63 - (from + n - 1) % 64)) : 0;
+        is_there &= (column->valid[w] | outside) == UINT64_MAX;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        is_there &= at[i] == at[i];
+        values[i] = at[i] + 0.0; /* -0.0 becomes 0.0 */
+    }
+    return is_there;
+}
+
 uint32_t mill__slotter_values(const struct mill_column *column, const uint32_t *rows, uint32_t *group_end,
                               uint32_t group_count, double *values)
 {
+    uint32_t n = group_end[group_count - 1];
+
+    if (column->type == MILL_FLOAT64 && group_count == 1 && rows[n - 1] - rows[0] == n - 1 &&
+        copy_doubles(column, rows[0], n, values)) {
+        return n;
+    }
     return column->type == MILL_FLOAT64 ? take_doubles(column, rows, group_end, group_count, values)
                                         : take_integers(column, rows, group_end, group_count, values);
 }
