@@ -65,6 +65,9 @@ void mill__counter_forget(struct mill_drift_counter *counter, int64_t from_us)
     counter->horizon_us = from_us;
     counter->is_dirty = true;
     old = find_handed(counter, from_us);
+    if (old == 0) {
+        return;
+    }
     counter->handed_count -= old;
     memmove(counter->handed, counter->handed + old, counter->handed_count * sizeof(*counter->handed));
 }

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/number.h"
-#include "drift/drift_internal.h"
+#include "drift/counter_internal.h"
 #include "tests/drift/drift_fixture.h"
 
 enum { HISTORIES = 1000, FIELDS = 7, COUNTERS_MAX = 3, PARTS_MAX = 4000, PANE_US = 100, PANES = 12 };
@@ -166,6 +166,23 @@ static void source_save(struct source *s)
     assert_false(mill_drift_counter_is_dirty(s->counter));
 }
 
+/* Sometimes one whose values wait as if the profile were large, and with any of the CPU's kernels. */
+static struct mill_drift_counter *new_counter(const struct mill_drift_counter_options *options)
+{
+    struct mill_drift_counter_options without = *options;
+    uint32_t k = random_below(mill__count_kernel_count);
+
+    without.profile = NULL;
+    struct mill_drift_counter *counter = mill_drift_counter_new(&without);
+    counter->wait_breaks = random_below(2) == 0 ? 0 : MILL__WAIT_BREAKS;
+    if (options->profile != NULL) {
+        mill_drift_counter_set_profile(counter, options->profile);
+        counter->slotter.kernel =
+            mill__count_kernels[k]->supported() ? mill__count_kernels[k] : counter->slotter.kernel;
+    }
+    return counter;
+}
+
 /* Dies; what was counted since it was saved is counted again. */
 static void source_restart(struct source *s)
 {
@@ -175,7 +192,7 @@ static void source_restart(struct source *s)
     if (random_below(2) == 0) {
         s->options.profile = s->h->profile;
     }
-    s->counter = mill_drift_counter_new(&s->options);
+    s->counter = new_counter(&s->options);
     if (s->saved.n > 0) {
         assert_int_equal(mill_drift_counter_load(s->counter, mill_buffer_slice(&s->saved), &err), MILL_OK);
     }
@@ -203,7 +220,7 @@ static void source_add(struct source *s)
 
 static void source_run(struct source *s)
 {
-    s->counter = mill_drift_counter_new(&s->options);
+    s->counter = new_counter(&s->options);
     while (s->next < s->h->live->count) {
         switch (random_below(8)) {
         case 0:
