@@ -72,12 +72,24 @@ static int fold(struct mill__pass *pass, uint32_t u, uint32_t row, struct mill_e
     return MILL_OK;
 }
 
+/* Half a row can neither be written nor folded again, so all that can fail is done before anything has changed. */
+static int reserve(struct mill__pass *pass, uint32_t row, struct mill_error *err)
+{
+    for (uint32_t u = 0; u < pass->use_count; u++) {
+        MILL_TRY(mill_view_reserve(pass->tables[pass->uses[u]->view], pass->rows[u], row, err));
+    }
+    return MILL_OK;
+}
+
 int mill__pass_step(struct mill__pass *pass, struct mill_error *err)
 {
     uint32_t row = pass->stepped;
 
     mill_assert(row < pass->batch.row_count);
     if (mill_bit_get(pass->batch.live, row)) {
+        if (pass->step_use == 0 && pass->use_count > 1) {
+            MILL_TRY(reserve(pass, row, err));
+        }
         for (; pass->step_use < pass->use_count; pass->step_use++) {
             uint32_t u = pass->step_use;
             if (pass->uses[u]->use.lookup) {

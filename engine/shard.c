@@ -246,7 +246,9 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
     while (!atomic_load_explicit(&shard->engine->stop, memory_order_relaxed)) {
         int ready = mill_consumer_poll(shard->consumer, timeout_ms, err);
         if (ready < 0) {
-            return ready;
+            /* Told to stop while it waited for an assignment to be whole: an end like any other. */
+            bool is_stopped = atomic_load_explicit(&shard->engine->stop, memory_order_relaxed);
+            return is_stopped && mill_error_is_retriable(ready) ? MILL_OK : ready;
         }
         mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, !mill_consumer_is_connected(shard->consumer));
         uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);

@@ -12,7 +12,7 @@
  * event. */
 #define UPSTREAM_SKEW_US MILL_US_PER_HOUR
 
-enum { WATERMARKS_TIMEOUT_MS = 10000 };
+enum { WATERMARKS_TIMEOUT_MS = 3000 };
 
 static void free_task(struct mill__shard *shard, struct mill__task *task)
 {
@@ -111,6 +111,29 @@ static void list_upstreams(const struct mill__input *input, struct mill__upstrea
     }
 }
 
+/* Where the partition begins and ends. A broker that does not answer is waited for: without this nothing is read. */
+static int ask_watermarks(struct mill__input *input, int64_t *ret_low, int64_t *ret_high, struct mill_error *err)
+{
+    struct mill__shard *shard = input->shard;
+
+    for (;;) {
+        struct mill_error why;
+        int rc = mill_kafka_watermarks(&shard->engine->kafka, input->stage->topic, input->number, WATERMARKS_TIMEOUT_MS,
+                                       ret_low, ret_high, &why);
+        bool is_stopped = atomic_load_explicit(&shard->engine->stop, memory_order_relaxed);
+        if (rc == MILL_OK) {
+            return MILL_OK;
+        }
+        if (!mill_error_is_retriable(rc) || is_stopped) {
+            *err = why;
+            return rc;
+        }
+        mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, true);
+        mill_log(MILL_LOG_WARNING, "kafka", "waiting for the offsets of topic '%s' partition %d: %s",
+                 input->stage->topic, input->number, why.msg);
+    }
+}
+
 /* Where to read on: behind what the stored state has, or from the beginning where there is none. */
 static int find_position(struct mill__input *input, int64_t *ret_offset, struct mill_error *err)
 {
@@ -119,8 +142,7 @@ static int find_position(struct mill__input *input, int64_t *ret_offset, struct 
 
     input->applied =
         (struct mill__input_meta){.state_hash = shard->plan->state_hash, .applied_offset = -1, .newest_us = INT64_MIN};
-    MILL_TRY(mill_kafka_watermarks(&shard->engine->kafka, input->stage->topic, input->number, WATERMARKS_TIMEOUT_MS,
-                                   &low, &high, err));
+    MILL_TRY(ask_watermarks(input, &low, &high, err));
     *ret_offset = low;
     int rc = 0;
     if (shard->engine->kv != NULL) {

@@ -194,6 +194,12 @@ void mill_view_table_close(struct mill_view_table *table);
  * restart with the watermark that was reached, so that late rows get the same bits as without it. */
 void mill_view_table_advance(struct mill_view_table *table, int64_t watermark_us);
 
+/* Brings the entity of a row into memory, or makes room for it there, so that a fold or lookup of this row that follows
+ * at once does not fail. Fails as folds do; nothing has changed then. For events that change several tables: all are
+ * asked first, so that none is left behind with half of them. */
+int mill_view_reserve(struct mill_view_table *table, const struct mill_view_rows *rows, uint32_t row,
+                      struct mill_error *err) MILL_MUST_CHECK;
+
 struct mill_fold_result {
     bool newest;             /* the event is now its entity's newest by (event time, partition, offset) */
     uint32_t superseded_row; /* row of the same mill_view_rows that was newest before, or UINT32_MAX */

@@ -271,7 +271,7 @@ static int kv_enter(struct mill_kv *kv, struct mill_error *err)
     pthread_rwlock_rdlock(&kv->lock);
     if (kv->db == NULL) {
         pthread_rwlock_unlock(&kv->lock);
-        return mill_fail(err, MILL_EIO, "state database '%s' is closed since its disk was full", kv->path);
+        return mill_fail(err, MILL_EUNAVAIL, "state database '%s' is closed since its disk was full", kv->path);
     }
     return MILL_OK;
 }

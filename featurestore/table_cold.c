@@ -128,6 +128,23 @@ int mill__table_find(struct mill_view_table *table, struct mill_slice key, uint6
     return MILL_OK;
 }
 
+int mill_view_reserve(struct mill_view_table *table, const struct mill_view_rows *rows, uint32_t row,
+                      struct mill_error *err)
+{
+    struct mill_slice key = rows->keys[row];
+    struct mill__entity *e;
+
+    if (key.n == 0 || (!table->may_be_cold && table->entity_count < table->options.entities_max)) {
+        return MILL_OK; /* a fold will find it here, or add it */
+    }
+    MILL_TRY(mill__table_find(table, key, rows->hashes[row], &e, err));
+    if (e == NULL && !rows->lookup) {
+        MILL_TRY(mill__table_make_room(table, err));
+        mill__map_add(table, key, rows->hashes[row]); /* empty and clean: as good as not there, should no fold come */
+    }
+    return MILL_OK;
+}
+
 void mill__table_mark_dirty(struct mill_view_table *table, struct mill__entity *e)
 {
     if (e->dirty || table->options.kv == NULL) {

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "ingest/kafka_internal.h"
 #include "stream_fixture.h"
 
 enum { USERS = 40, MERCHANTS = 7 };
@@ -200,9 +201,27 @@ static void test_rows_that_skip_a_stage(void **state)
     assert_int_equal(stream_count(s, "skip.rows", "\"view\":\"country_stats\"", &matching), 2000);
 }
 
+/* The broker cannot say where its partitions begin and end while they are assigned: the engine waits for that, too. */
+static void test_no_answer_at_assignment(void **state)
+{
+    enum { LIST_OFFSETS = 2, REQUEST_TIMED_OUT = 7 };
+    struct stream *s = *state;
+    struct mill_engine_summary summary;
+    struct mill_error err = {0};
+
+    write_project(s, "count");
+    produce(s, 0, 500);
+    for (int i = 0; i < 8; i++) {
+        mill__mock_kafka_fail_requests(s->mock, LIST_OFFSETS, REQUEST_TIMED_OUT, 50); /* more than 10 s of them */
+    }
+    assert_int_equal(stream_run(s, &summary, &err), MILL_OK);
+    assert_int_equal(summary.events, 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_no_answer_at_assignment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_and_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows_that_skip_a_stage, set_up_skipping, tear_down),
     };

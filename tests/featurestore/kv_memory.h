@@ -22,7 +22,9 @@ struct kv_entries {
 
 struct mill_kv {
     struct kv_entries entries;
-    int fail_gets; /* so many gets fail with MILL_EIO */
+    int fail_gets;        /* so many gets fail with MILL_EIO */
+    uint64_t get_count;   /* so far */
+    uint64_t fail_get_at; /* the get of that number fails with MILL_EUNAVAIL; 0: none */
 };
 
 struct mill_kv_batch {
@@ -71,6 +73,9 @@ int mill_kv_get(struct mill_kv *kv, enum mill_kv_family family, struct mill_slic
                 struct mill_error *err)
 {
     (void)family;
+    if (++kv->get_count == kv->fail_get_at) {
+        return mill_fail(err, MILL_EUNAVAIL, "the test's store fails");
+    }
     if (kv->fail_gets > 0) {
         kv->fail_gets--;
         return mill_fail(err, MILL_EIO, "the test's store fails");
