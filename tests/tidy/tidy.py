@@ -31,7 +31,7 @@ ALLOWED = {
 }
 # Which directory may include which third-party headers.
 THIRD_PARTY = {
-    "librdkafka/": {"ingest"}, "avro.h": {"ingest"}, "avro/": {"ingest"}, "curl/": {"ingest", "cli"}, "zstd.h": {"ingest"},
+    "librdkafka/": {"ingest"}, "avro.h": {"ingest"}, "avro/": {"ingest"}, "curl/": {"ingest", "engine", "cli"}, "zstd.h": {"ingest"},
     "rocksdb/": {"featurestore"}, "hiredis/": {"featurestore"}, "yaml.h": {"engine"}, "microhttpd.h": {"server"},
     "xxhash.h": {"base"}, "xgboost/": set(), "jansson.h": set(), "cmocka.h": set(),
 }
