@@ -322,7 +322,7 @@ static void check_model_file(struct mill__config *c, const struct mill__raw_mode
             names[i] = service->features[i].name;
             columns[i] = i;
         }
-        if (mill_model_bind(model, names, columns, service->feature_count, c->arena, &input, &err) < 0) {
+        if (mill_model_bind(model, names, NULL, columns, service->feature_count, c->arena, &input, &err) < 0) {
             mill__problem(c, raw->uri.node, "model '%s' does not fit feature service '%s': %s", raw->name.s,
                           service->name, err.msg);
         }

@@ -266,6 +266,7 @@ static int build_model(struct mill__plan *plan, struct mill__plan_model *model, 
     struct mill__flow *flow = &plan->flows[model->config->source];
     const char **names = mill_arena_array(&plan->arena, const char *, service->feature_count);
     uint32_t *columns = mill_arena_array(&plan->arena, uint32_t, service->feature_count);
+    enum mill_type *types = mill_arena_array(&plan->arena, enum mill_type, service->feature_count);
 
     for (uint32_t i = 0; i < service->feature_count; i++) {
         const struct mill_service_feature *feature = &service->features[i];
@@ -274,6 +275,7 @@ static int build_model(struct mill__plan *plan, struct mill__plan_model *model, 
         mill_assert(use != NULL);
         names[i] = feature->name;
         columns[i] = use->use.first_column + feature->column;
+        types[i] = flow->schema.fields[columns[i]].type;
         model->stage = stage > model->stage ? stage : model->stage;
     }
     model->input = (struct mill_model_input){.column = columns, .feature_count = service->feature_count};
@@ -282,7 +284,8 @@ static int build_model(struct mill__plan *plan, struct mill__plan_model *model, 
         return MILL_OK;
     }
     MILL_TRY(mill_model_load(model->config->file, &model->model, err));
-    int rc = mill_model_bind(model->model, names, columns, service->feature_count, &plan->arena, &model->input, err);
+    int rc =
+        mill_model_bind(model->model, names, types, columns, service->feature_count, &plan->arena, &model->input, err);
     if (rc < 0) {
         mill_error_prefix(err, "model '%s' with feature service '%s'", model->config->name, service->name);
         return rc;

@@ -69,38 +69,83 @@ static struct name_at *sort_names(const char *const *names, uint32_t n)
     return sorted;
 }
 
-/* Both sides sorted stand side by side where they are the same set of different names. */
-static bool match_names(const struct mill_model_info *info, const char *const *service_names,
-                        const uint32_t *service_columns, uint32_t *column)
+/* Both sides sorted stand side by side where they are the same set of different names. position: per feature of the
+ * model, which of the service's. */
+static bool match_names(const struct mill_model_info *info, const char *const *service_names, uint32_t *position)
 {
     uint32_t n = info->feature_count;
     struct name_at *model = sort_names(info->feature_names, n), *service = sort_names(service_names, n);
     bool same = true;
     for (uint32_t i = 0; i < n && same; i++) {
         same = strcmp(model[i].name, service[i].name) == 0 && (i == 0 || strcmp(model[i - 1].name, model[i].name) != 0);
-        column[model[i].at] = service_columns[service[i].at];
+        position[model[i].at] = service[i].at;
     }
     free(model);
     free(service);
     return same;
 }
 
-int mill_model_bind(const struct mill_model *model, const char *const *service_names, const uint32_t *service_columns,
-                    uint32_t service_count, struct mill_arena *arena, struct mill_model_input *ret_input,
-                    struct mill_error *err)
+/* Features that the trees test against sets of categories. */
+static bool *find_categories(const struct mill__forest *forest)
+{
+    bool *is_category = mill_calloc((size_t)forest->feature_count + 1, sizeof(*is_category));
+    for (uint32_t i = 0; i < forest->nodes.n; i++) {
+        const struct mill__node *node = &forest->nodes.at[i];
+        if ((node->flags & MILL__SET) && forest->sets.at[node->test.set].kind != MILL__SET_EXACT) {
+            is_category[node->feature] = true;
+        }
+    }
+    return is_category;
+}
+
+static int check_types(const struct mill_model *model, const char *const *service_names,
+                       const enum mill_type *service_types, const uint32_t *position, struct mill_error *err)
+{
+    struct mill_buffer wrong = {0};
+    bool *is_category = find_categories(&model->forest);
+    uint32_t count = 0;
+    for (uint32_t f = 0; f < model->info.feature_count; f++) {
+        enum mill_type type = service_types[position[f]];
+        bool fits = type != MILL_STRING && (!is_category[f] || type == MILL_INT64 || type == MILL_BOOL);
+        if (!fits && count++ < 4) {
+            mill_buffer_printf(&wrong, "%s'%.40s' is %s in the model and %s in the service", count > 1 ? "; " : "",
+                               service_names[position[f]], is_category[f] ? "a category (int64 or bool)" : "a number",
+                               mill_type_name(type));
+        }
+    }
+    free(is_category);
+    if (count > 4) {
+        mill_buffer_printf(&wrong, "; and %u more", count - 4);
+    }
+    int rc = count == 0 ? 0 : mill_fail(err, MILL_ECONFIG, "%s", mill_buffer_cstr(&wrong));
+    mill_buffer_clear(&wrong);
+    return rc;
+}
+
+int mill_model_bind(const struct mill_model *model, const char *const *service_names,
+                    const enum mill_type *service_types, const uint32_t *service_columns, uint32_t service_count,
+                    struct mill_arena *arena, struct mill_model_input *ret_input, struct mill_error *err)
 {
     const struct mill_model_info *info = &model->info;
     if (info->feature_names == NULL && service_count != info->feature_count) {
         return mill_fail(err, MILL_ECONFIG, "the model takes %u features without names, the feature service has %u",
                          info->feature_count, service_count);
     }
-    uint32_t *column = mill_arena_array(arena, uint32_t, service_count);
-    if (info->feature_names == NULL) {
-        memcpy(column, service_columns, service_count * sizeof(*column));
-    } else if (service_count != info->feature_count || !match_names(info, service_names, service_columns, column)) {
+    uint32_t *position = mill_arena_array(arena, uint32_t, service_count + 1);
+    for (uint32_t i = 0; i < service_count; i++) {
+        position[i] = i;
+    }
+    if (info->feature_names != NULL &&
+        (service_count != info->feature_count || !match_names(info, service_names, position))) {
         return fail_mismatch(info, service_names, service_count, err);
     }
-    *ret_input = (struct mill_model_input){column, service_count};
+    if (service_types != NULL) {
+        MILL_TRY(check_types(model, service_names, service_types, position, err));
+    }
+    for (uint32_t f = 0; f < service_count; f++) {
+        position[f] = service_columns[position[f]];
+    }
+    *ret_input = (struct mill_model_input){position, service_count};
     return 0;
 }
 

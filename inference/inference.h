@@ -123,13 +123,16 @@ const struct mill_model *mill_model_begin(struct mill_model_reader *reader);
 void mill_model_end(struct mill_model_reader *reader);
 
 /* How a feature service feeds a model: position in the service -> feature of the model, by name. Where the model has no
- * names, by position (counts must be equal). A mismatch is an error that lists both sides. */
+ * names, by position (counts must be equal). Types (NULL where they are not known yet): a string feeds nothing, the
+ * number of a category (a feature that some node tests against a set of categories) is an int64 or a bool. A mismatch
+ * is an error that lists both sides. */
 struct mill_model_input {
     uint32_t *column; /* per model feature: the batch column */
     uint32_t feature_count;
 };
-int mill_model_bind(const struct mill_model *model, const char *const *service_names, const uint32_t *service_columns,
-                    uint32_t service_count, struct mill_arena *arena, struct mill_model_input *ret_input,
+int mill_model_bind(const struct mill_model *model, const char *const *service_names,
+                    const enum mill_type *service_types, const uint32_t *service_columns, uint32_t service_count,
+                    struct mill_arena *arena, struct mill_model_input *ret_input,
                     struct mill_error *err) MILL_MUST_CHECK;
 /* Scores rows from <= i < to of the batch (bool, int64, float64 columns; null is missing) into out[(i - from) *
  * output_count] (margin_count for margins). */

@@ -147,7 +147,7 @@ static void test_batch(void **state)
             mill_bit_set(batch.columns[c].valid, r);
         }
     }
-    assert_int_equal(mill_model_bind(model, names, columns, 8, &arena, &input, &err), 0);
+    assert_int_equal(mill_model_bind(model, names, NULL, columns, 8, &arena, &input, &err), 0);
     double *got = mill_malloc(300 * sizeof(double)), *expected = mill_malloc(300 * sizeof(double));
     mill_model_score_f64(model, rows, 300, COLUMNS, COLUMNS, MILL_MODEL_PREDICTION, expected);
     mill_model_score(model, &input, &batch, 0, 300, MILL_MODEL_PREDICTION, got);
@@ -172,16 +172,43 @@ static void test_bind_errors(void **state)
     struct mill_model_input input;
     struct mill_error err = {0};
     mill_arena_init(&arena, 0);
-    assert_int_equal(mill_model_bind(named, names, columns, 8, &arena, &input, &err), MILL_ECONFIG);
+    assert_int_equal(mill_model_bind(named, names, NULL, columns, 8, &arena, &input, &err), MILL_ECONFIG);
     assert_string_equal(err.msg,
                         "the model's 8 features are not the service's 8; only in the model: 'Column_7'; only in "
                         "the service: 'colour'");
-    assert_int_equal(mill_model_bind(nameless, names, columns, 7, &arena, &input, &err), MILL_ECONFIG);
-    assert_int_equal(mill_model_bind(nameless, names, columns, 8, &arena, &input, &err), 0);
+    assert_int_equal(mill_model_bind(nameless, names, NULL, columns, 7, &arena, &input, &err), MILL_ECONFIG);
+    assert_int_equal(mill_model_bind(nameless, names, NULL, columns, 8, &arena, &input, &err), 0);
     assert_int_equal(input.column[3], 3);
     mill_arena_clear(&arena);
     mill_model_free(named);
     mill_model_free(nameless);
+}
+
+/* Types are compared by the model's order of names, whatever the service's. */
+static void test_bind_types(void **state)
+{
+    static const char *const names[] = {"Column_1", "Column_0", "Column_2", "Column_3",
+                                        "Column_4", "Column_5", "Column_6", "Column_7"};
+    static const uint32_t columns[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    enum mill_type types[8];
+    struct mill_model *model = support_load("lgb/lgb_cat.txt");
+    struct mill_arena arena;
+    struct mill_model_input input;
+    struct mill_error err = {0};
+    (void)state;
+    mill_arena_init(&arena, 0);
+    for (int i = 0; i < 8; i++) {
+        types[i] = i < 2 ? MILL_INT64 : MILL_FLOAT64; /* Column_0 and Column_1 are categories */
+    }
+    assert_int_equal(mill_model_bind(model, names, types, columns, 8, &arena, &input, &err), 0);
+    assert_int_equal(input.column[0], 1);
+    types[1] = MILL_FLOAT64; /* the service's second is Column_0 */
+    types[7] = MILL_STRING;
+    assert_int_equal(mill_model_bind(model, names, types, columns, 8, &arena, &input, &err), MILL_ECONFIG);
+    assert_string_equal(err.msg, "'Column_0' is a category (int64 or bool) in the model and float64 in the service; "
+                                 "'Column_7' is a number in the model and string in the service");
+    mill_arena_clear(&arena);
+    mill_model_free(model);
 }
 
 struct shared {
@@ -228,8 +255,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_truncated),   cmocka_unit_test(test_info),
-        cmocka_unit_test(test_batch),  cmocka_unit_test(test_bind_errors), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_errors),  cmocka_unit_test(test_truncated),   cmocka_unit_test(test_info),
+        cmocka_unit_test(test_batch),   cmocka_unit_test(test_bind_errors), cmocka_unit_test(test_bind_types),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("inference/model", tests, NULL, NULL);
 }
