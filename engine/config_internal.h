@@ -298,6 +298,32 @@ struct mill__raw_model {
     struct mill__text name, feature_service, uri, source;
     double threshold; /* NaN: not given */
 };
+struct mill__raw_rule {
+    const struct mill__node *node;
+    int kind;
+    /* NaN: not given */
+    double psi_minor, psi_major, ks_minor, ks_major, q_max, p_minor, p_major, null_share_minor, null_share_major;
+    double unseen_share_minor, unseen_share_major, out_of_range_minor, out_of_range_major, min_samples;
+    double false_alarms_per_month;
+    bool null_bin;
+};
+struct mill__raw_monitor {
+    const struct mill__node *node;
+    struct mill__text model, name, by, bins, smoothing;
+    struct mill__texts features, categorical;
+    int64_t window_us, every_us, max_segments, break_points, idle_timeout_us;
+    bool score;
+    const struct mill__node *reference, *rule, *alertmanager;
+    struct {
+        const struct mill__node *node;
+        int64_t fire_after, resolve_after, repeat_us;
+    } alerts;
+    struct {
+        const struct mill__node *node;
+        bool enabled;
+        int64_t features, consecutive, min_samples, cooldown_us, train_window_us, schedule_us;
+    } trigger;
+};
 struct mill__raw_project {
     const struct mill__node *node;
     struct mill__text project;
@@ -330,24 +356,24 @@ struct mill__raw_project {
     } server;
     struct {
         const struct mill__node *node;
-        struct mill__text scores_topic, dead_letter_topic;
+        struct mill__text scores_topic, dead_letter_topic, drift_reports_topic, drift_alerts_topic, retrain_topic;
         int format;
     } output;
     struct {
         const struct mill__node *node;
         struct mill__text path;
     } model_registry;
-    struct mill__sections entities, sources, feature_views, feature_services, models;
-    const struct mill__node *monitors;
+    struct mill__sections entities, sources, feature_views, feature_services, models, monitors;
 };
 struct mill__raw_manifest {
     const struct mill__node *node;
-    struct mill__text model, sha256;
+    struct mill__text model, sha256, profile;
     struct mill__texts aliases;
     const struct mill__node *any;
 };
 
-extern const struct mill__table mill__project_table, mill__json_table, mill__avro_table, mill__manifest_table;
+extern const struct mill__table mill__project_table, mill__json_table, mill__avro_table, mill__manifest_table,
+    mill__rule_table;
 
 /* ------------------------------------------------------------------------------------------------
  * Resolving
@@ -363,15 +389,19 @@ void mill__resolve_entities(struct mill__config *c, const struct mill__raw_proje
 void mill__resolve_views(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_services(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_models(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
+void mill__resolve_monitors(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 
 /* Output columns of a view in the order of mill_view_schema: features, aggregates, derivations. */
 uint32_t mill__view_output_count(const struct mill_view_config *view);
 const char *mill__view_output_name(const struct mill_view_config *view, uint32_t column);
 
 /* model_registry.c: "PATH", "file:PATH", "models:/NAME@ALIAS", "models:/NAME/VERSION", "models:/NAME/latest". False
- * after a problem at `uri`. *ret_sha256 is NULL for a bare file. */
+ * after a problem at `uri`. sha256 is NULL for a bare file, profile where there is none. */
+struct mill__model_files {
+    const char *file, *version, *sha256, *profile;
+};
 bool mill__model_resolve(struct mill__config *c, const struct mill__text *uri, const char *registry_dir,
-                         const char **ret_file, const char **ret_version, const char **ret_sha256);
+                         struct mill__model_files *ret_files);
 
 /* ------------------------------------------------------------------------------------------------
  * Reference (config_reference.c)

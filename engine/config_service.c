@@ -333,7 +333,7 @@ static void check_model_file(struct mill__config *c, const struct mill__raw_mode
 static void resolve_model(struct mill__config *c, const struct mill__raw_model *raw, const struct mill_project *project,
                           const char *registry_dir, struct mill_model_config *model)
 {
-    const char *sha256 = NULL;
+    struct mill__model_files files;
     model->name = raw->name.s == NULL ? "" : raw->name.s;
     if (raw->node == NULL) {
         return;
@@ -346,8 +346,11 @@ static void resolve_model(struct mill__config *c, const struct mill__raw_model *
         check_reachable(c, raw, project, service, model->source);
     }
     model->uri = raw->uri.s;
-    if (raw->uri.s != NULL && mill__model_resolve(c, &raw->uri, registry_dir, &model->file, &model->version, &sha256)) {
-        check_model_file(c, raw, service, model, sha256);
+    if (raw->uri.s != NULL && mill__model_resolve(c, &raw->uri, registry_dir, &files)) {
+        model->file = files.file;
+        model->version = files.version;
+        model->profile = files.profile;
+        check_model_file(c, raw, service, model, files.sha256);
     }
 }
 

@@ -18,6 +18,6 @@
 #define SINCE            .since = "0.1"
 
 extern const struct mill__table mill__source_table, mill__entity_table, mill__view_table, mill__service_table,
-    mill__model_table;
+    mill__model_table, mill__monitor_table;
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "engine/engine_internal.h"
 
@@ -13,6 +14,7 @@ enum {
     ASK_TIMEOUT_MS = 3000,
     WATCH_MS = 50,
     IDLE_ROUNDS = 10, /* of WATCH_MS without a step forward: the end */
+    PANES_PARTITIONS_MAX = 8,
 };
 #define LEAVE_AFTER_NS (30 * INT64_C(1000000000))
 
@@ -165,6 +167,7 @@ void mill_engine_close(struct mill_engine *engine)
     free(engine->online_index);
     free(engine->view_ids);
     free(engine->source_partitions);
+    mill__references_clear(&engine->references);
     mill__encoder_free(engine->encoder);
     mill__plan_close(engine->plan);
     mill_kv_close(engine->kv);
@@ -213,6 +216,11 @@ void mill_engine_summarize(struct mill_engine *engine, struct mill_engine_summar
     *ret_summary = sum;
 }
 
+int32_t mill__panes_partition(const struct mill_engine *engine, const char *monitor)
+{
+    return (int32_t)(mill_hash64(monitor, strlen(monitor)) % (uint64_t)engine->panes_partitions);
+}
+
 static void nap_ms(int ms)
 {
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
@@ -247,24 +255,34 @@ static int wait_for_topics(struct mill_engine *engine, int32_t *counts, struct m
     return MILL_OK;
 }
 
-/* Creates a topic of ours where it is missing, and makes sure that one that must match the state's partitions does. */
-static int make_topic(struct mill_engine *engine, const char *topic, int32_t count, bool must_match,
-                      struct mill_error *err)
+/* Creates a topic of ours where it is missing. *ret_count: what it has. */
+static int find_topic(struct mill_engine *engine, const char *topic, int32_t count, const char *const *config,
+                      int32_t *ret_count, struct mill_error *err)
 {
-    int32_t found = 0;
     int rc;
 
+    *ret_count = count;
     do {
-        rc = mill_kafka_partition_count(&engine->kafka, topic, ASK_TIMEOUT_MS, &found, err);
+        rc = mill_kafka_partition_count(&engine->kafka, topic, ASK_TIMEOUT_MS, ret_count, err);
         if (rc == MILL_ENOINPUT) {
-            rc = mill_kafka_create_topic(&engine->kafka, topic, count, NULL, ASK_TIMEOUT_MS, err);
-            found = count;
+            rc = mill_kafka_create_topic(&engine->kafka, topic, count, config, ASK_TIMEOUT_MS, err);
+            *ret_count = count;
         }
         if (mill_error_is_retriable(rc)) {
             mill_log(MILL_LOG_WARNING, "kafka", "waiting to create topic '%s': %s", topic, err->msg);
             nap_ms(500);
         }
     } while (mill_error_is_retriable(rc) && !is_stopping(engine));
+    return rc;
+}
+
+/* Makes sure that a topic that must match the state's partitions does. */
+static int make_topic(struct mill_engine *engine, const char *topic, int32_t count, bool must_match,
+                      struct mill_error *err)
+{
+    int32_t found;
+    int rc = find_topic(engine, topic, count, NULL, &found, err);
+
     if (rc == MILL_OK && must_match && found != count) {
         return mill_fail(err, MILL_ECONFIG,
                          "internal topic '%s' has %d partitions, but %d are needed; hint: delete the topic, or set "
@@ -272,6 +290,26 @@ static int make_topic(struct mill_engine *engine, const char *topic, int32_t cou
                          topic, found, count, found);
     }
     return rc;
+}
+
+/* The panes topic keeps the partitions that it was made with: all processes must agree on where a monitor is. */
+static int make_drift_topics(struct mill_engine *engine, struct mill_error *err)
+{
+    static const char *const compacted[] = {"cleanup.policy", "compact", NULL};
+    const struct mill_output_config *output = &engine->project->output;
+    const char *const results[] = {output->drift_reports_topic, output->drift_alerts_topic, output->retrain_topic};
+    int32_t count = (int32_t)engine->plan->monitor_count, found;
+
+    if (count == 0) {
+        return MILL_OK;
+    }
+    count = count > PANES_PARTITIONS_MAX ? PANES_PARTITIONS_MAX : count;
+    MILL_TRY(find_topic(engine, output->drift_panes_topic, count, compacted, &engine->panes_partitions, err));
+    MILL_TRY(find_topic(engine, output->drift_references_topic, 1, compacted, &found, err));
+    for (unsigned i = 0; i < 3; i++) {
+        MILL_TRY(make_topic(engine, results[i], 1, false, err));
+    }
+    return MILL_OK;
 }
 
 static int make_topics(struct mill_engine *engine, struct mill_error *err)
@@ -292,6 +330,7 @@ static int make_topics(struct mill_engine *engine, struct mill_error *err)
     if (project->model_count > 0) {
         MILL_TRY(make_topic(engine, project->output.scores_topic, count, false, err));
     }
+    MILL_TRY(make_drift_topics(engine, err));
     return make_topic(engine, project->output.dead_letter_topic, 1, false, err);
 }
 
@@ -308,6 +347,7 @@ static int prepare(struct mill_engine *engine, struct mill_error *err)
         mill__plan_close(engine->plan);
         engine->plan = plan;
         engine->encoder = mill__encoder_new(plan, true);
+        mill__references_init(&engine->references, plan->monitor_count);
         list_online_views(engine);
         for (uint32_t t = 0; t < plan->topic_count; t++) {
             const struct mill__stage *stage = plan->topics[t];
@@ -351,7 +391,7 @@ static void start_shards(struct mill_engine *engine)
 
 /* All partitions are assigned, read to the end, and nothing has moved for a while: nor is anything under way between
  * shards. */
-static void watch_for_end(struct mill_engine *engine)
+static void wait_until_still(struct mill_engine *engine)
 {
     uint64_t last = 0;
 
@@ -368,7 +408,74 @@ static void watch_for_end(struct mill_engine *engine)
         last = moved;
         nap_ms(WATCH_MS);
     }
+}
+
+static uint64_t sum_announced(struct mill_engine *engine)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        sum += atomic_load_explicit(&engine->shards[i].announced, memory_order_relaxed);
+    }
+    return sum;
+}
+
+/* Every shard has flushed after it was asked to. */
+static void settle(struct mill_engine *engine)
+{
+    uint32_t round = atomic_fetch_add_explicit(&engine->settle, 1, memory_order_relaxed) + 1;
+
+    for (uint32_t i = 0; i < engine->shard_count && !is_stopping(engine);) {
+        if (atomic_load_explicit(&engine->shards[i].settled, memory_order_acquire) == round) {
+            i++;
+        } else {
+            nap_ms(WATCH_MS);
+        }
+    }
+}
+
+/* What a flush announces moves later stages, which have something to announce then; until a flush says nothing new. */
+static void watch_for_end(struct mill_engine *engine)
+{
+    uint64_t announced;
+
+    wait_until_still(engine);
+    do {
+        announced = sum_announced(engine);
+        settle(engine);
+        wait_until_still(engine);
+    } while (sum_announced(engine) != announced && !is_stopping(engine));
     mill_engine_stop(engine);
+}
+
+static void start_evaluator(struct mill_engine *engine)
+{
+    if (engine->plan->monitor_count == 0) {
+        return;
+    }
+    engine->evaluator = mill_calloc(1, sizeof(*engine->evaluator));
+    engine->evaluator->engine = engine;
+    engine->evaluator->plan = engine->plan;
+    int rc = pthread_create(&engine->evaluator->thread, NULL, mill__evaluator_main, engine->evaluator);
+    mill_assert(rc == 0);
+}
+
+/* It leaves when it has said what the shards' last panes make due. */
+static int join_evaluator(struct mill_engine *engine, struct mill_error *err)
+{
+    struct mill__evaluator *evaluator = engine->evaluator;
+
+    if (evaluator == NULL) {
+        return MILL_OK;
+    }
+    pthread_join(evaluator->thread, NULL);
+    int rc = evaluator->rc;
+    if (rc < 0) {
+        *err = evaluator->err;
+    }
+    free(evaluator);
+    engine->evaluator = NULL;
+    return rc;
 }
 
 static int join_shards(struct mill_engine *engine, struct mill_error *err)
@@ -392,6 +499,7 @@ int mill_engine_run(struct mill_engine *engine, struct mill_error *err)
         return rc;
     }
     start_shards(engine);
+    start_evaluator(engine);
     mill_log(MILL_LOG_INFO, "engine", "running '%s': %u sources, %u feature views, %u models, %u shards, %d partitions",
              engine->project->name, engine->project->source_count, engine->project->view_count,
              engine->project->model_count, engine->shard_count, engine->plan->partition_count);
@@ -399,6 +507,9 @@ int mill_engine_run(struct mill_engine *engine, struct mill_error *err)
         watch_for_end(engine);
     }
     rc = join_shards(engine, err);
+    atomic_store_explicit(&engine->shards_left, true, memory_order_release);
+    int evaluator_rc = join_evaluator(engine, rc < 0 ? &(struct mill_error){0} : err);
+    rc = rc < 0 ? rc : evaluator_rc;
     atomic_store_explicit(&engine->is_running, false, memory_order_relaxed);
     return rc;
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/timestamp.h"
+#include "drift/drift.h"
 #include "featurestore/featurestore.h"
 #include "inference/inference.h"
 #include "ingest/ingest.h"
@@ -63,13 +64,36 @@ struct mill_model_config {
     const char *uri;     /* as written */
     const char *file;    /* resolved model file */
     const char *version; /* from the registry; "0" for a bare file */
+    const char *profile; /* file of the training data's profile, or NULL */
     double threshold;    /* decision = score >= threshold; NaN: no decision */
+    unsigned line, col;
+};
+
+/* One watched column of a monitor, in the order of its profile spec's fields. */
+enum mill_monitor_column_kind { MILL_MONITOR_INPUT, MILL_MONITOR_FIELD, MILL_MONITOR_SCORE };
+struct mill_monitor_column {
+    const char *name;
+    enum mill_monitor_column_kind kind;
+    uint32_t index;      /* of the service's features, of the source's fields */
+    bool is_categorical; /* though it is a number */
+};
+struct mill_monitor_config {
+    struct mill_drift_monitor_spec spec; /* but for the fields of its columns, whose types the plan knows */
+    uint32_t model;
+    const struct mill_monitor_column *columns;
+    uint32_t column_count;
+    bool has_segments;
+    struct mill_monitor_column segment;
+    const char *reference_file; /* profile; NULL: made of the stream */
+    int64_t idle_timeout_us;
     unsigned line, col;
 };
 
 struct mill_output_config {
     const char *scores_topic, *dead_letter_topic; /* "<project>.scores", "<project>.dead_letter" */
-    enum mill_format format;                      /* of scores and rows; JSON by default */
+    const char *drift_reports_topic, *drift_alerts_topic, *retrain_topic;
+    const char *drift_panes_topic, *drift_references_topic; /* internal, compacted */
+    enum mill_format format;                                /* of scores and rows; JSON by default */
 };
 
 struct mill_project {
@@ -110,6 +134,8 @@ struct mill_project {
     uint32_t service_count;
     const struct mill_model_config *models;
     uint32_t model_count;
+    const struct mill_monitor_config *monitors;
+    uint32_t monitor_count;
     struct mill_arena *arena; /* everything above; freed with the project */
 };
 

@@ -5,6 +5,8 @@
 
 #include <stdatomic.h>
 
+#include "engine/evaluator_internal.h"
+#include "engine/reference_internal.h"
 #include "engine/shard_internal.h"
 
 struct mill_engine {
@@ -23,9 +25,14 @@ struct mill_engine {
     uint32_t shard_count;
     uint32_t partition_total;   /* of all topics that are consumed */
     int32_t *source_partitions; /* per source, the topic's count */
+    struct mill__references references;
+    int32_t panes_partitions;          /* of the panes topic */
+    struct mill__evaluator *evaluator; /* NULL: no monitors */
 
     _Atomic int64_t stopped_ns; /* monotonic time of the stop; 0: not yet */
     _Atomic bool stop;          /* drain and leave */
+    _Atomic uint32_t settle;    /* counts how often a run until the end has asked the shards to flush */
+    _Atomic bool shards_left;   /* and have sent everything */
     _Atomic bool leave;         /* a shard failed: leave without waiting for dependencies */
     _Atomic bool is_running;    /* shards are there */
     _Atomic bool is_waiting;    /* for Kafka, before the shards can start */
@@ -34,6 +41,13 @@ struct mill_engine {
 /* True where waiting for a dependency must end: the engine was asked to stop and has waited long enough, or a shard
  * failed. */
 bool mill__engine_must_leave(const struct mill_engine *engine);
+
+/* Static membership under a name that belongs to the directory of the state: librdkafka's pairs with group.instance.id
+ * ending in suffix. Memory from arena. */
+struct mill_kafka_options mill__engine_member(const struct mill_engine *engine, const char *suffix,
+                                              struct mill_arena *arena);
+/* All records of a monitor are in one partition of the panes topic. */
+int32_t mill__panes_partition(const struct mill_engine *engine, const char *monitor);
 
 /* Registers a shard's series; metrics.c. */
 void mill__shard_register_metrics(struct mill__shard *shard);

@@ -16,7 +16,7 @@
 enum { VERSIONS_MAX = 10000, MANIFEST_BYTES_MAX = 1 << 20 };
 
 struct manifest {
-    const char *version, *file, *sha256;
+    const char *version, *file, *sha256, *profile;
     struct mill__texts aliases;
 };
 
@@ -64,6 +64,13 @@ static bool list_versions(struct lookup *l)
     return l->version_count > 0;
 }
 
+static void check_beside(struct mill__config *m, const char *key, const struct mill__text *name)
+{
+    if (name->s != NULL && (strchr(name->s, '/') != NULL || strcmp(name->s, "..") == 0)) {
+        mill__problem(m, name->node, "'%s': expected the name of a file beside the manifest, found '%s'", key, name->s);
+    }
+}
+
 static bool bind_manifest(struct mill__config *m, const char *dir, struct manifest *ret)
 {
     struct mill__raw_manifest raw = {0};
@@ -76,15 +83,14 @@ static bool bind_manifest(struct mill__config *m, const char *dir, struct manife
     if (raw.sha256.s != NULL && (strspn(raw.sha256.s, "0123456789abcdef") != 64 || strlen(raw.sha256.s) != 64)) {
         mill__problem(m, raw.sha256.node, "'sha256': expected 64 lower-case hexadecimal digits");
     }
-    if (raw.model.s != NULL && (strchr(raw.model.s, '/') != NULL || strcmp(raw.model.s, "..") == 0)) {
-        mill__problem(m, raw.model.node, "'model': expected the name of a file beside the manifest, found '%s'",
-                      raw.model.s);
-    }
+    check_beside(m, "model", &raw.model);
+    check_beside(m, "profile", &raw.profile);
     if (m->problems->error_count > errors) {
         return false;
     }
     ret->file = mill_arena_printf(m->arena, "%s/%s", dir, raw.model.s);
     ret->sha256 = raw.sha256.s;
+    ret->profile = raw.profile.s == NULL ? NULL : mill_arena_printf(m->arena, "%s/%s", dir, raw.profile.s);
     ret->aliases = raw.aliases;
     return true;
 }
@@ -197,7 +203,7 @@ static bool resolve_registered(struct mill__config *c, const struct mill__text *
 }
 
 bool mill__model_resolve(struct mill__config *c, const struct mill__text *uri, const char *registry_dir,
-                         const char **ret_file, const char **ret_version, const char **ret_sha256)
+                         struct mill__model_files *ret_files)
 {
     static const char registered[] = "models:/", file[] = "file:";
     const char *path = uri->s;
@@ -206,9 +212,7 @@ bool mill__model_resolve(struct mill__config *c, const struct mill__text *uri, c
         if (!resolve_registered(c, uri, path + sizeof(registered) - 1, registry_dir, &manifest)) {
             return false;
         }
-        *ret_file = manifest.file;
-        *ret_version = manifest.version;
-        *ret_sha256 = manifest.sha256;
+        *ret_files = (struct mill__model_files){manifest.file, manifest.version, manifest.sha256, manifest.profile};
         return true;
     }
     size_t scheme = strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789");
@@ -220,8 +224,6 @@ bool mill__model_resolve(struct mill__config *c, const struct mill__text *uri, c
                       (int)scheme, path);
         return false;
     }
-    *ret_file = mill__path_beside(c, path);
-    *ret_version = "0";
-    *ret_sha256 = NULL;
+    *ret_files = (struct mill__model_files){.file = mill__path_beside(c, path), .version = "0"};
     return true;
 }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "engine/admit_internal.h"
 #include "engine/encode_internal.h"
+#include "engine/offline_drift_internal.h"
 #include "engine/pass_internal.h"
 
 enum { OUT_FLUSH_BYTES = 1 << 20 };
@@ -39,6 +40,8 @@ struct offline {
     struct input *inputs; /* in the order of the project's sources */
     uint32_t input_count;
     struct out_file rows, scores, dead_letters; /* scores: of a run for vectors the vectors */
+    struct mill__offline_drift *drift;          /* NULL: no monitors */
+    struct out_file reports, alerts, triggers;
     struct mill_offline_summary summary;
     struct mill__sink sink;
     int out_rc; /* first failure of a write, seen at the next batch */
@@ -127,6 +130,16 @@ static void on_score(void *context, struct mill__pass *pass, const struct mill__
     }
     end_line(o, &o->scores);
     o->summary.scores++;
+}
+
+static void on_scored(void *context, struct mill__pass *pass, const struct mill__plan_model *model,
+                      const struct mill_column *score, uint32_t from, uint32_t to)
+{
+    struct offline *o = context;
+
+    if (o->drift != NULL) {
+        mill__offline_drift_count(o->drift, model, &pass->batch, score, from, to);
+    }
 }
 
 static void on_forward(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row)
@@ -233,6 +246,19 @@ static int step_until(struct input *in, int64_t rival, bool tie, struct mill_err
     return MILL_OK;
 }
 
+/* The whole batch has been stepped: all its events are up to the newest that was admitted. */
+static int emit(struct offline *o, struct input *in, struct mill_error *err)
+{
+    mill__pass_emit(&in->pass, &o->sink);
+    if (o->drift == NULL) {
+        return MILL_OK;
+    }
+    mill__offline_drift_advance(o->drift, in->pass.flow->source, in->admission.newest_us);
+    MILL_TRY(out_flush(&o->reports, err));
+    MILL_TRY(out_flush(&o->alerts, err));
+    return out_flush(&o->triggers, err);
+}
+
 static int run(struct offline *o, struct mill_error *err)
 {
     for (uint32_t i = 0; i < o->input_count; i++) {
@@ -243,7 +269,7 @@ static int run(struct offline *o, struct mill_error *err)
         int64_t rival = rival_time(o, in, &tie);
         MILL_TRY(step_until(in, rival, tie, err));
         if (!mill__pass_has_rows(&in->pass)) {
-            mill__pass_emit(&in->pass, &o->sink);
+            MILL_TRY(emit(o, in, err));
             MILL_TRY(load(o, in, err));
         }
         if (o->out_rc < 0) {
@@ -300,6 +326,21 @@ static int open_tables(struct offline *o, struct mill_error *err)
     return MILL_OK;
 }
 
+static int open_drift(struct offline *o, struct mill_error *err)
+{
+    const struct mill__offline_drift_lines lines = {&o->reports.buffer, &o->alerts.buffer, &o->triggers.buffer};
+    const char *dir = o->options->output_dir;
+
+    if (o->plan->monitor_count == 0) {
+        return MILL_OK;
+    }
+    MILL_TRY(out_open(&o->reports, dir, "drift_reports.jsonl", &o->plan->arena, err));
+    MILL_TRY(out_open(&o->alerts, dir, "alerts.jsonl", &o->plan->arena, err));
+    MILL_TRY(out_open(&o->triggers, dir, "retrain.jsonl", &o->plan->arena, err));
+    o->drift = mill__offline_drift_new(o->plan, &lines);
+    return MILL_OK;
+}
+
 static int open_all(struct offline *o, struct mill_error *err)
 {
     struct mill__plan_options options = {.vectors_of = o->options->vectors_of};
@@ -315,6 +356,7 @@ static int open_all(struct offline *o, struct mill_error *err)
         write_vector_header(o);
     }
     MILL_TRY(out_open(&o->dead_letters, o->options->output_dir, "dead_letter.jsonl", &o->plan->arena, err));
+    MILL_TRY(open_drift(o, err));
     MILL_TRY(open_tables(o, err));
     return open_inputs(o, err);
 }
@@ -342,6 +384,10 @@ static void close_all(struct offline *o)
     out_close(&o->rows);
     out_close(&o->scores);
     out_close(&o->dead_letters);
+    out_close(&o->reports);
+    out_close(&o->alerts);
+    out_close(&o->triggers);
+    mill__offline_drift_free(o->drift);
     mill__encoder_free(o->encoder);
     mill__plan_close(o->plan);
 }
@@ -355,11 +401,15 @@ int mill_offline_run(const struct mill_project *project, const struct mill_offli
         .rows.fd = -1,
         .scores.fd = -1,
         .dead_letters.fd = -1,
+        .reports.fd = -1,
+        .alerts.fd = -1,
+        .triggers.fd = -1,
     };
     int64_t wall_ns = mill_clock_mono_ns();
     int64_t cpu_ns = mill_clock_process_cpu_ns();
 
-    o.sink = (struct mill__sink){.context = &o, .row = on_row, .score = on_score, .forward = on_forward};
+    o.sink = (struct mill__sink){
+        .context = &o, .row = on_row, .score = on_score, .scored = on_scored, .forward = on_forward};
     int rc = open_all(&o, err);
     if (rc == MILL_OK) {
         rc = run(&o, err);

@@ -42,6 +42,7 @@ void mill__pass_begin(struct mill__pass *pass, uint32_t row_capacity)
     for (uint32_t row = 0; row < row_capacity; row++) {
         pass->newest_before[row] = INT64_MIN;
     }
+    pass->scores = mill_arena_zarray(&pass->arena, struct mill_column, pass->plan->model_count);
     pass->stepped = pass->emitted = pass->step_use = 0;
 }
 
@@ -145,13 +146,33 @@ static void emit_rows(struct mill__pass *pass, const struct mill__sink *sink, ui
     }
 }
 
+/* The column of a model's scores, where it has one a row. */
+static struct mill_column *score_column(struct mill__pass *pass, uint32_t m)
+{
+    struct mill_column *column = &pass->scores[m];
+
+    if (pass->plan->models[m].output_count != 1) {
+        return NULL;
+    }
+    if (column->at.raw == NULL) {
+        mill_column_init(column, MILL_FLOAT64, pass->batch.row_capacity, &pass->arena);
+        memset(column->valid, 0xff, mill_bit_words(pass->batch.row_capacity) * sizeof(uint64_t));
+    }
+    return column;
+}
+
 static void score_range(struct mill__pass *pass, const struct mill__sink *sink, uint32_t m, uint32_t from, uint32_t to)
 {
     const struct mill__plan_model *model = &pass->plan->models[m];
-    double *values = mill_arena_array(&pass->arena, double, (size_t)(to - from) * model->output_count);
+    const struct mill_column *column = score_column(pass, m);
+    double *values = column != NULL ? column->at.f + from
+                                    : mill_arena_array(&pass->arena, double, (size_t)(to - from) * model->output_count);
 
     if (model->model != NULL) {
         mill_model_score(model->model, &model->input, &pass->batch, from, to, MILL_MODEL_PREDICTION, values);
+    }
+    if (sink->scored != NULL) {
+        sink->scored(sink->context, pass, model, column, from, to);
     }
     for (uint32_t row = from; row < to; row++) {
         if (mill_bit_get(pass->batch.live, row)) {
@@ -182,6 +203,38 @@ static void emit_scores(struct mill__pass *pass, const struct mill__sink *sink, 
     }
 }
 
+static void clear_cells(struct mill_batch *batch, uint32_t first, uint32_t count, uint32_t row)
+{
+    for (uint32_t c = first; c < first + count; c++) {
+        struct mill_column *column = &batch->columns[c];
+        mill_bit_clear(column->valid, row);
+        if (column->type == MILL_BOOL) {
+            column->at.b[row] = 0;
+        } else if (column->type == MILL_STRING) {
+            column->at.s[row] = (struct mill_slice){0};
+        } else {
+            column->at.i[row] = 0;
+        }
+    }
+}
+
+/* A row without the key of a later stage does not get there in the stream, and has nothing of it here either. */
+static void clear_keyless(struct mill__pass *pass, uint32_t from, uint32_t to)
+{
+    uint32_t u = 0;
+
+    for (uint32_t s = pass->first_stage; s <= pass->last_stage; s++) {
+        for (uint32_t end = u + pass->flow->stages[s].use_count; u < end; u++) {
+            uint32_t count = mill_view_schema(pass->uses[u]->use.view)->field_count;
+            for (uint32_t row = from; s > 0 && row < to; row++) {
+                if (mill_view_rows_key(pass->rows[u], row).n == 0) {
+                    clear_cells(&pass->batch, pass->uses[u]->use.first_column, count, row);
+                }
+            }
+        }
+    }
+}
+
 void mill__pass_emit(struct mill__pass *pass, const struct mill__sink *sink)
 {
     uint32_t from = pass->emitted;
@@ -192,6 +245,7 @@ void mill__pass_emit(struct mill__pass *pass, const struct mill__sink *sink)
     for (uint32_t u = 0; u < pass->use_count; u++) {
         mill_view_finish(pass->rows[u], from, to);
     }
+    clear_keyless(pass, from, to);
     uint32_t *row_next = mill_arena_array(&pass->arena, uint32_t, to - from);
     for (uint32_t row = from; row < to; row++) {
         row_next[row - from] = next_stage(pass, row);

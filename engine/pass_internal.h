@@ -26,6 +26,10 @@ struct mill__sink {
     void (*row)(void *context, struct mill__pass *pass, uint32_t use, uint32_t row, bool newest);
     void (*score)(void *context, struct mill__pass *pass, const struct mill__plan_model *model, uint32_t row,
                   const double *values);
+    /* Rows from <= i < to, live or not, were scored by the model; score: a column as long as the batch, NULL where the
+     * model has several outputs. May be NULL. */
+    void (*scored)(void *context, struct mill__pass *pass, const struct mill__plan_model *model,
+                   const struct mill_column *score, uint32_t from, uint32_t to);
     /* The event goes on to a later stage of its flow. */
     void (*forward)(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row);
 };
@@ -46,6 +50,7 @@ struct mill__pass {
     const struct mill__plan_use **uses; /* of all stages of the pass, in order */
     struct mill_view_rows **rows;       /* per use */
     uint64_t **newest;                  /* per use: rows that are their entity's newest in this batch */
+    struct mill_column *scores;         /* per model of the plan: of the rows scored so far; at NULL: none yet */
     uint32_t stepped, emitted;          /* rows */
     uint32_t step_use;                  /* uses of row `stepped` that are done already (after a failed call) */
 };

@@ -224,8 +224,7 @@ static void build_flow(struct mill__plan *plan, uint32_t source, const struct fl
     mill_assert(next_column == flow->schema.field_count);
 }
 
-/* Where a view's outputs stand in a flow, and after which stage they are there. */
-static const struct mill__plan_use *find_use(const struct mill__flow *flow, uint32_t view, uint32_t *ret_stage)
+const struct mill__plan_use *mill__flow_find_use(const struct mill__flow *flow, uint32_t view, uint32_t *ret_stage)
 {
     for (uint32_t s = 0; s < flow->stage_count; s++) {
         for (uint32_t u = 0; u < flow->stages[s].use_count; u++) {
@@ -271,7 +270,7 @@ static int build_model(struct mill__plan *plan, struct mill__plan_model *model, 
     for (uint32_t i = 0; i < service->feature_count; i++) {
         const struct mill_service_feature *feature = &service->features[i];
         uint32_t stage = 0;
-        const struct mill__plan_use *use = find_use(flow, feature->view, &stage);
+        const struct mill__plan_use *use = mill__flow_find_use(flow, feature->view, &stage);
         mill_assert(use != NULL);
         names[i] = feature->name;
         columns[i] = use->use.first_column + feature->column;
@@ -335,6 +334,20 @@ static void mark_needed(const struct mill__plan *plan, const struct mill__flow *
             mark(bits, model->key_columns, model->key_part_count);
         }
     }
+    for (uint32_t m = 0; m < plan->monitor_count; m++) {
+        const struct mill__plan_monitor *monitor = &plan->monitors[m];
+        if (monitor->model->config->source != flow->source || monitor->model->stage < first) {
+            continue;
+        }
+        for (uint32_t f = 0; f < monitor->spec.columns.field_count; f++) {
+            if (monitor->columns[f] != UINT32_MAX) {
+                mill_bit_set(bits, monitor->columns[f]);
+            }
+        }
+        if (monitor->segment_column != UINT32_MAX) {
+            mill_bit_set(bits, monitor->segment_column);
+        }
+    }
 }
 
 /* What a re-keyed record of each stage carries: what is needed from there on and known before. */
@@ -385,7 +398,7 @@ static void build_merge_groups(struct mill__plan *plan)
             if (!lookup->use.lookup) {
                 continue;
             }
-            find_use(&plan->flows[plan->project->views[lookup->view].source], lookup->view, &owner);
+            mill__flow_find_use(&plan->flows[plan->project->views[lookup->view].source], lookup->view, &owner);
             for (uint32_t b = 0; b < plan->topic_count; b++) {
                 if (plan->topics[b]->source == plan->project->views[lookup->view].source &&
                     plan->topics[b]->index == owner) {
@@ -475,6 +488,9 @@ static int build(struct mill__plan *plan, const struct mill__plan_options *optio
         MILL_TRY(build_model(plan, &plan->models[m], err));
     }
     attach_models(plan);
+    if (options->vectors_of == NULL) {
+        MILL_TRY(mill__plan_build_monitors(plan, counts, err));
+    }
     for (uint32_t s = 0; s < project->source_count; s++) {
         build_carried(plan, &plan->flows[s]);
     }
@@ -505,6 +521,9 @@ void mill__plan_close(struct mill__plan *plan)
     }
     for (uint32_t m = 0; plan->models != NULL && m < plan->model_count; m++) {
         mill_model_free(plan->models[m].model);
+    }
+    for (uint32_t m = 0; m < plan->monitor_count; m++) {
+        mill_profile_free(plan->monitors[m].loaded_profile);
     }
     for (uint32_t v = 0; plan->views != NULL && v < plan->project->view_count; v++) {
         mill_view_free(plan->views[v]);

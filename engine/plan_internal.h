@@ -55,12 +55,28 @@ struct mill__plan_model {
     uint32_t key_part_count;
 };
 
+/* A drift monitor, compiled. Its contributors are the inputs that score rows of its model: those of the stages of the
+ * model's flow up to the one where it is complete, numbered by stage, then partition. */
+struct mill__plan_monitor {
+    const struct mill_monitor_config *config;
+    struct mill_drift_monitor_spec spec;  /* the project's, with the types of the columns */
+    const struct mill__plan_model *model; /* of the plan */
+    uint32_t *columns;                    /* of the batch, per field of the spec; UINT32_MAX: the score */
+    uint32_t segment_column;              /* UINT32_MAX: no segments */
+    const struct mill_profile *profile;   /* the monitored part of it; NULL: to be made of the stream */
+    struct mill_profile *loaded_profile;
+    uint32_t *stage_partitions; /* partitions of the topics of the stages; 1 each offline */
+    uint32_t contributor_count;
+};
+
 struct mill__plan {
     const struct mill_project *project;
     struct mill_view **views;
     struct mill__flow *flows; /* one per source */
     struct mill__plan_model *models;
     uint32_t model_count;
+    struct mill__plan_monitor *monitors; /* as in the project; none in a plan for vectors */
+    uint32_t monitor_count;
     struct mill__stage **topics; /* all stages of all flows: index = topic number of the consumer */
     uint32_t topic_count;
     int32_t partition_count; /* of every topic that state depends on */
@@ -78,6 +94,14 @@ struct mill__plan_options {
 int mill__plan_open(const struct mill_project *project, const struct mill__plan_options *options,
                     struct mill__plan **ret_plan, struct mill_error *err) MILL_MUST_CHECK;
 void mill__plan_close(struct mill__plan *plan);
+/* Where a view's outputs stand in a flow, and after which stage they are there; NULL: not in this flow. */
+const struct mill__plan_use *mill__flow_find_use(const struct mill__flow *flow, uint32_t view, uint32_t *ret_stage);
+/* plan_monitor.c: loads profiles. */
+int mill__plan_build_monitors(struct mill__plan *plan, const int32_t *partition_counts,
+                              struct mill_error *err) MILL_MUST_CHECK;
+bool mill__monitor_has_stage(const struct mill__plan_monitor *monitor, const struct mill__stage *stage);
+uint32_t mill__monitor_contributor(const struct mill__plan_monitor *monitor, const struct mill__stage *stage,
+                                   int32_t partition);
 /* Index of a stage in plan->topics. */
 uint32_t mill__plan_topic_number(const struct mill__plan *plan, const struct mill__stage *stage);
 

@@ -2,10 +2,8 @@
 /* The loop of a shard thread; see shard_internal.h. */
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "engine/engine_internal.h"
 #include "engine/shard_internal.h"
@@ -197,7 +195,10 @@ static int flush_if_due(struct mill__shard *shard, struct mill_error *err)
 {
     int64_t now_ns = mill_clock_mono_ns();
 
-    if (now_ns - shard->flushed_ns < shard->plan->project->engine.flush_interval_us * 1000) {
+    bool is_asked = atomic_load_explicit(&shard->engine->settle, memory_order_relaxed) !=
+                    atomic_load_explicit(&shard->settled, memory_order_relaxed);
+
+    if (!is_asked && now_ns - shard->flushed_ns < shard->plan->project->engine.flush_interval_us * 1000) {
         return MILL_OK;
     }
     if (shard->batch_is_pending && now_ns - shard->disk_retry_ns < RETRY_NS) {
@@ -299,46 +300,6 @@ static int open_decoders(struct mill__shard *shard, struct mill_error *err)
     return MILL_OK;
 }
 
-/*
- * Static membership: a shard that comes back within the session time-out gets its partitions back at once, and with
- * them the state on its disk. The directory of the state names the member, since its lock lets one process in;
- * `group.instance.id` of the project takes the place of that name.
- */
-static struct mill_kafka_options name_member(struct mill__shard *shard, struct mill_arena *arena)
-{
-    const struct mill_project *project = shard->plan->project;
-    struct mill_kafka_options kafka = shard->engine->kafka;
-    const char *member = NULL;
-    char host[256] = "";
-    uint32_t count = 0;
-
-    while (kafka.librdkafka != NULL && kafka.librdkafka[count] != NULL) {
-        count++;
-    }
-    const char **pairs = mill_arena_zarray(arena, const char *, count + 3);
-    for (uint32_t i = 0; i < count; i++) {
-        pairs[i] = kafka.librdkafka[i];
-    }
-    for (uint32_t i = 0; i < count; i += 2) {
-        if (strcmp(pairs[i], "group.instance.id") == 0) {
-            member = pairs[i + 1];
-            pairs[i + 1] = mill_arena_printf(arena, "%s-%u", member, shard->index);
-        }
-    }
-    if (member == NULL && project->offline_store.rocksdb) {
-        gethostname(host, sizeof(host) - 1);
-        char *path = realpath(project->offline_store.options.path, NULL);
-        const char *name =
-            mill_arena_printf(arena, "%s:%s", host, path != NULL ? path : project->offline_store.options.path);
-        free(path);
-        pairs[count] = "group.instance.id";
-        pairs[count + 1] = mill_arena_printf(arena, "%s-%016llx-%u", project->name,
-                                             (unsigned long long)mill_hash64(name, strlen(name)), shard->index);
-    }
-    kafka.librdkafka = pairs;
-    return kafka;
-}
-
 static int open_consumer(struct mill__shard *shard, struct mill_error *err)
 {
     struct mill_consumer_events events = {
@@ -350,7 +311,8 @@ static int open_consumer(struct mill__shard *shard, struct mill_error *err)
     for (uint32_t t = 0; t < shard->plan->topic_count; t++) {
         topics[t] = shard->plan->topics[t]->topic;
     }
-    struct mill_kafka_options kafka = name_member(shard, &arena);
+    struct mill_kafka_options kafka =
+        mill__engine_member(shard->engine, mill_arena_printf(&arena, "%u", shard->index), &arena);
     int rc = mill_consumer_open(&kafka, topics, shard->plan->topic_count, &events, &shard->consumer, err);
     mill_arena_clear(&arena);
     return rc;

@@ -3,16 +3,24 @@
  * Announcements: how far an input is, said to every partition of the later stages of its flow once everything before is
  * acknowledged (rekey_internal.h). So a later stage knows how far its own input is complete from that input alone: no
  * clock, no bound on how far partitions may be apart. Called at each flush.
+ *
+ * Only inputs of sources sleep. A later stage whose upstreams all sleep is as far as the furthest of them, and says so
+ * as it says any other time. One that comes to a new owner is awake until it has slept there: it may have records that
+ * nobody has read. So that is said before anything is read.
  */
 #include "base/clock.h"
 #include "engine/engine_internal.h"
 #include "engine/shard_internal.h"
 
-/* A partition at its end that has had no event for that long: the one place where a wall clock has a say. */
+/* A partition at its end that has had no event for that long: the one place where a wall clock has a say. A run until
+ * the end waits for none once it is there. */
 static bool is_idle(const struct mill__input *input)
 {
-    return !input->is_loaded && input->record_count == 0 && mill_partition_is_at_end(input->partition) &&
-           mill_clock_mono_ns() - input->data_ns >= input->shard->plan->idle_timeout_us * 1000;
+    bool is_at_end = !input->is_loaded && input->record_count == 0 && mill_partition_is_at_end(input->partition);
+    bool is_over = atomic_load_explicit(&input->shard->engine->settle, memory_order_relaxed) > 0;
+
+    return is_at_end &&
+           (is_over || mill_clock_mono_ns() - input->data_ns >= input->shard->plan->idle_timeout_us * 1000);
 }
 
 int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle)
@@ -47,13 +55,16 @@ void mill__input_announce(struct mill__input *input)
         .upstream_partition = input->number,
     };
     const struct mill__flow *flow = &input->shard->plan->flows[input->stage->source];
+    bool is_first = !input->has_announced;
 
     if (!flow->announces || input->stage->index + 1 == flow->stage_count) {
         return;
     }
     origin.newest_us = mill__input_complete(input, &origin.is_idle);
-    if (origin.newest_us != input->announced_us || origin.is_idle != input->announced_idle) {
+    origin.is_idle &= input->stage->index == 0;
+    if (is_first || origin.newest_us != input->announced_us || origin.is_idle != input->announced_idle) {
         announce(input, &origin);
+        input->has_announced = true;
         input->announced_us = origin.newest_us;
         input->announced_idle = origin.is_idle;
         atomic_fetch_add_explicit(&input->shard->announced, 1, memory_order_relaxed);

@@ -28,6 +28,7 @@ static void fill_batch(struct mill__shard *shard)
     }
     for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
         if (input->applied.applied_offset >= 0 && is_writable(input->task)) {
+            mill__input_write_drift(input);
             mill__meta_write(shard->batch, input->stage->topic, input->number, &input->applied, &shard->scratch);
         }
     }
@@ -83,8 +84,20 @@ static int check_no_half_row(const struct mill__shard *shard, struct mill_error 
     return MILL_OK;
 }
 
+/* How far the inputs are, and the panes that this closes. */
+static void tell_others(struct mill__shard *shard)
+{
+    for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (is_writable(input->task)) {
+            mill__input_send_drift(input);
+            mill__input_announce(input);
+        }
+    }
+}
+
 int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
 {
+    uint32_t settle = atomic_load_explicit(&shard->engine->settle, memory_order_relaxed);
     int64_t begin_ns = mill_clock_mono_ns();
 
     MILL_TRY(check_no_half_row(shard, err));
@@ -92,9 +105,8 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
         mill__shard_check_online(shard);
         MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));
         MILL_TRY(mill__shard_settle_online(shard, err));
-        for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
-            mill__input_announce(input);
-        }
+        tell_others(shard);
+        MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));
         if (shard->engine->kv != NULL) {
             fill_batch(shard);
         }
@@ -109,6 +121,7 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
     }
     sum_table_stats(shard);
     shard->flush_count++;
+    atomic_store_explicit(&shard->settled, settle, memory_order_release);
     shard->flushed_ns = mill_clock_mono_ns();
     mill_histogram_observe(shard->metrics.flush_seconds, (double)(shard->flushed_ns - begin_ns) / 1e9);
     return MILL_OK;

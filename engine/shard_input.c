@@ -187,6 +187,7 @@ static void free_input(struct mill__input *input)
     if (input->stage->index == 0) {
         mill__admission_clear(&input->admission);
     }
+    mill__contributors_clear(&input->contributors);
     mill__upstreams_clear(&input->loaded);
     mill__upstreams_clear(&input->applied.upstreams);
     free(input->records);
@@ -221,6 +222,7 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
     mill__pass_init(&input->pass, shard->plan, &shard->plan->flows[stage->source], stage->index, stage->index,
                     task->tables);
     int rc = find_position(input, ret_offset, err);
+    rc = rc < 0 ? rc : mill__input_open_drift(input, err);
     if (stage->index == 0) {
         mill__admission_init(&input->admission, &shard->plan->project->sources[stage->source],
                              input->applied.newest_us);
@@ -230,7 +232,8 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
         return rc;
     }
     input->data_ns = mill_clock_mono_ns();
-    input->announced_us = INT64_MIN;
+    mill__input_announce(input);
+    mill__input_send_drift(input);
     *ret_user = input;
     mill_log(MILL_LOG_INFO, "engine", "shard %u takes topic '%s' partition %d from offset %lld", shard->index,
              stage->topic, number, (long long)*ret_offset);

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "engine/admit_internal.h"
+#include "engine/contributor_internal.h"
 #include "engine/encode_internal.h"
 #include "engine/meta_internal.h"
 #include "engine/pass_internal.h"
@@ -65,10 +66,11 @@ struct mill__input {
     struct mill__rekey_origin *origins;
     struct mill__admission admission; /* stage 0 */
 
-    struct mill__upstreams loaded;   /* stages behind 0: what was taken into batches */
-    struct mill__input_meta applied; /* what has been folded and sent out */
-    int64_t announced_us;            /* to later stages, with announced_idle; INT64_MIN: nothing yet */
-    bool announced_idle;
+    struct mill__upstreams loaded;          /* stages behind 0: what was taken into batches */
+    struct mill__input_meta applied;        /* what has been folded and sent out */
+    struct mill__contributors contributors; /* of drift monitors */
+    int64_t announced_us;                   /* to later stages, with announced_idle; INT64_MIN: nothing yet */
+    bool announced_idle, has_announced;
     int64_t data_ns; /* monotonic time of the last record, for max_idle */
 
     struct mill_metric *lag, *watermark;
@@ -105,7 +107,7 @@ struct mill__shard {
     struct mill_producer *producer;
     unsigned *stage_topics; /* producer topic per topic of the plan */
     unsigned *view_topics;  /* producer topic per view with `topic:` */
-    unsigned scores_topic, dead_letter_topic;
+    unsigned scores_topic, dead_letter_topic, panes_topic;
     struct mill_online *online;
     uint32_t *online_views;         /* index in the online store per view, UINT32_MAX: not online */
     struct mill_decoder **decoders; /* per source */
@@ -124,6 +126,7 @@ struct mill__shard {
     /* Read by other threads. */
     _Atomic unsigned trouble;   /* enum mill__trouble bits */
     _Atomic uint64_t moved;     /* counts every step forward; a still number means idle */
+    _Atomic uint32_t settled;   /* the engine's `settle` that the last flush has seen */
     _Atomic uint64_t announced; /* counts what flushes have told others */
     _Atomic uint32_t input_count;
     _Atomic int64_t first_ns, last_ns; /* monotonic times of the first and last batch; 0: none yet */
@@ -180,6 +183,14 @@ void mill__rebuild_clear(struct mill__rebuild *rebuild);
 int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle);
 /* Tells later stages, where that has changed. Everything before must be acknowledged. */
 void mill__input_announce(struct mill__input *input);
+
+/* shard_drift.c */
+/* Finds what was counted before. MILL_EDATA: it is damaged. */
+int mill__input_open_drift(struct mill__input *input, struct mill_error *err) MILL_MUST_CHECK;
+/* Closed panes and how far the input is, to the panes topic. */
+void mill__input_send_drift(struct mill__input *input);
+/* Adds what is counted to the shard's write batch. */
+void mill__input_write_drift(struct mill__input *input);
 
 /* shard_flush.c */
 /* Everything out and acknowledged, then state and applied offsets into RocksDB. MILL_ERETRY/MILL_EUNAVAIL: not now,

@@ -37,6 +37,9 @@ int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err)
         }
     }
     shard->scores_topic = mill_producer_topic(shard->producer, project->output.scores_topic);
+    if (shard->plan->monitor_count > 0) {
+        shard->panes_topic = mill_producer_topic(shard->producer, project->output.drift_panes_topic);
+    }
     shard->dead_letter_topic = mill_producer_topic(shard->producer, project->output.dead_letter_topic);
     if (project->online_store.redis) {
         struct mill_online_options options = project->online_store.options;
@@ -142,6 +145,13 @@ static void on_score(void *context, struct mill__pass *pass, const struct mill__
                      mill_buffer_slice(&shard->text));
 }
 
+static void on_scored(void *context, struct mill__pass *pass, const struct mill__plan_model *model,
+                      const struct mill_column *score, uint32_t from, uint32_t to)
+{
+    struct mill__input *input = context;
+    mill__contributors_count(&input->contributors, model, &pass->batch, score, from, to);
+}
+
 static void on_forward(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row)
 {
     struct mill__input *input = context;
@@ -164,7 +174,8 @@ static void on_forward(void *context, struct mill__pass *pass, const struct mill
                      mill_buffer_slice(&shard->key), mill_buffer_slice(&shard->text));
 }
 
-const struct mill__sink mill__shard_sink = {.row = on_row, .score = on_score, .forward = on_forward};
+const struct mill__sink mill__shard_sink = {
+    .row = on_row, .score = on_score, .scored = on_scored, .forward = on_forward};
 
 void mill__shard_send_dead_letters(struct mill__input *input)
 {

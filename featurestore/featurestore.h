@@ -248,8 +248,8 @@ void mill_view_table_stats(const struct mill_view_table *table, struct mill_view
  * Key-value store (RocksDB)
  * --------------------------------------------------------------------------------------------- */
 
-enum mill_kv_family { MILL_KV_STATE, MILL_KV_META };
-enum { MILL_KV_FAMILY_COUNT = 2 };
+enum mill_kv_family { MILL_KV_STATE, MILL_KV_META, MILL_KV_DRIFT };
+enum { MILL_KV_FAMILY_COUNT = 3 };
 
 struct mill_kv_options {
     const char *path;

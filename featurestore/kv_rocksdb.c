@@ -25,7 +25,8 @@ enum { RECOVERY_POINT_IN_TIME = 2, INFO_LOG_WARNINGS = 2, BLOOM_BITS = 10 };
 /* mill_kv_resume() does not try before this much is free: opening writes a manifest and may flush. */
 static const uint64_t resume_bytes_min = UINT64_C(16) << 20;
 
-static const char *const family_names[MILL_KV_FAMILY_COUNT] = {[MILL_KV_STATE] = "state", [MILL_KV_META] = "meta"};
+static const char *const family_names[MILL_KV_FAMILY_COUNT] = {
+    [MILL_KV_STATE] = "state", [MILL_KV_META] = "meta", [MILL_KV_DRIFT] = "drift"};
 
 struct mill_kv {
     char *path;

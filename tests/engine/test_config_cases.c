@@ -109,6 +109,30 @@ static void print_source(const struct mill_source_config *source, struct mill_bu
     }
 }
 
+static void print_monitor(const struct mill_monitor_config *m, struct mill_buffer *out)
+{
+    const struct mill_drift_monitor_spec *s = &m->spec;
+    mill_buffer_printf(out, "monitor %s: model %s %s, window %lld every %lld, idle %lld, by %s of %u, breaks %u\n",
+                       s->name, s->model, s->model_version, (long long)s->window_us, (long long)s->every_us,
+                       (long long)m->idle_timeout_us, s->columns.segment_by == NULL ? "-" : s->columns.segment_by,
+                       s->columns.segments_max, s->columns.breaks_max);
+    for (uint32_t i = 0; i < m->column_count; i++) {
+        mill_buffer_printf(out, "  column %s kind %d index %u%s\n", m->columns[i].name, (int)m->columns[i].kind,
+                           m->columns[i].index, m->columns[i].is_categorical ? " categorical" : "");
+    }
+    mill_buffer_printf(out, "  reference rows %llu from %lld to %lld, bins %d of %u, smoothing %d %g\n",
+                       (unsigned long long)s->reference_rows, (long long)s->reference_from_us,
+                       (long long)s->reference_to_us, (int)s->columns.binning.kind, s->columns.binning.count,
+                       (int)s->rule.smoothing.kind, s->rule.smoothing.amount);
+    mill_buffer_printf(out, "  rule %d psi %g %g samples %llu null bin %d, alerts %u %u %lld\n", (int)s->rule.kind,
+                       s->rule.psi_minor, s->rule.psi_major, (unsigned long long)s->rule.samples_min, s->rule.null_bin,
+                       s->alerts.fire_after, s->alerts.resolve_after, (long long)s->alerts.repeat_us);
+    mill_buffer_printf(out, "  trigger %d: %u in %u, samples %llu, cooldown %lld, train %lld, schedule %lld\n",
+                       s->trigger.enabled, s->trigger.features_min, s->trigger.consecutive_min,
+                       (unsigned long long)s->trigger.samples_min, (long long)s->trigger.cooldown_us,
+                       (long long)s->trigger.train_window_us, (long long)s->trigger.schedule_us);
+}
+
 static void print_project(const struct mill_project *p, struct mill_buffer *out)
 {
     mill_buffer_printf(out, "ok %s\nkafka %s group %s", p->name, p->kafka.brokers, p->kafka.group);
@@ -139,6 +163,9 @@ static void print_project(const struct mill_project *p, struct mill_buffer *out)
         mill_buffer_printf(out, "model %s: service %s, source %s, file %s, version %s, threshold %g\n", m->name,
                            p->services[m->service].name, p->sources[m->source].spec.name, m->file, m->version,
                            m->threshold);
+    }
+    for (uint32_t i = 0; i < p->monitor_count; i++) {
+        print_monitor(&p->monitors[i], out);
     }
 }
 

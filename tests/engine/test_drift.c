@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Monitors through the whole engine against librdkafka's mock broker: rows of three stages counted in two partitions
+ * each, parts and progress through the panes topic, and what the evaluator says, next to an offline run over the same
+ * events: the same records but for the time of writing, none of them twice.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/file.h"
+#include "stream_fixture.h"
+
+enum { EVENTS = 6000, USERS = 40, MERCHANTS = 7, STEP_MS = 60000 };
+
+static const char project_text[] =
+    "project: shop\n"
+    "kafka:\n"
+    "  brokers: [\"${SHOP_BROKERS}\"]\n"
+    "  librdkafka: {session.timeout.ms: 6000, heartbeat.interval.ms: 300}\n"
+    "online_store: {type: none}\n"
+    "offline_store: {type: rocksdb, path: \"${SHOP_STATE}\"}\n"
+    "engine: {shards: 2, flush_interval: 100ms, batch_rows: 100}\n"
+    "entities:\n"
+    "  - {name: user, join_keys: [user_id], value_type: STRING}\n"
+    "  - {name: merchant, join_keys: [merchant], value_type: STRING}\n"
+    "  - {name: country, join_keys: [country], value_type: STRING}\n"
+    "sources:\n"
+    "  - name: events\n"
+    "    topic: shop.events\n"
+    "    key: user_id\n"
+    "    message_format: json\n"
+    "    fields: {user_id: string, ts: timestamp_millis, amount: float64, merchant: "
+    "string, country: string}\n"
+    "    timestamp_field: ts\n"
+    "    allowed_lateness: 1m\n"
+    "feature_views:\n"
+    "  - name: user_stats\n"
+    "    entities: [user]\n"
+    "    source: events\n"
+    "    features:\n"
+    "      - {name: hour, expr: hour(ts)}\n"
+    "      - {name: is_weekend, expr: \"day_of_week(ts) in (5, 6)\"}\n"
+    "      - {name: amount_log, expr: log1p(amount)}\n"
+    "    aggregations:\n"
+    "      - {column: amount, function: [sum, mean, max], time_window: [1h, 24h]}\n"
+    "  - name: merchant_stats\n"
+    "    entities: [merchant]\n"
+    "    source: events\n"
+    "    features: [{name: amount_half, expr: amount / 2}]\n"
+    "    aggregations:\n"
+    "      - {column: amount, function: count, time_window: 24h}\n"
+    "  - name: country_stats\n"
+    "    entities: [country]\n"
+    "    source: events\n"
+    "    features: [{name: amount_double, expr: amount * 2}]\n"
+    "    aggregations:\n"
+    "      - {column: amount, function: count, time_window: 24h}\n"
+    "feature_services:\n"
+    "  - {name: fraud_v1, features: [{user_stats: [hour, is_weekend, amount_log, "
+    "amount_sum_1h, amount_sum_24h, amount_mean_1h, amount_mean_24h]}, "
+    "\"merchant_stats:amount_half\", \"country_stats:amount_double\"]}\n"
+    "models:\n"
+    "  - {name: fraud, feature_service: fraud_v1, uri: \"file:${SHOP_MODEL}\", threshold: "
+    "0.5}\n"
+    "monitors:\n"
+    "  - model: fraud\n"
+    "    window: 12h\n"
+    "    every: 3h\n"
+    "    features: [hour, amount_log, merchant]\n"
+    "    by: country\n"
+    "    max_segments: 2\n"
+    "    reference: {from: 2023-11-15, to: 2023-11-16}\n"
+    "    rule: {kind: default, min_samples: 50}\n"
+    "  - model: fraud\n"
+    "    name: fraud_article\n"
+    "    window: 12h\n"
+    "    every: 3h\n"
+    "    rule: article\n"
+    "    reference: {rows: 1000}\n";
+
+static const char *const topics[] = {"shop.events", "shop.merchant_stats.rekey", "shop.country_stats.rekey",
+                                     "shop.scores", NULL};
+static const char *const single_topics[] = {"shop.dead_letter",
+                                            "shop.drift.panes",
+                                            "shop.drift.references",
+                                            "shop.drift.reports",
+                                            "shop.drift.alerts",
+                                            "shop.retrain",
+                                            NULL};
+
+/* The bench's model with two inputs by other names, of the views of later stages. They do not depend on the order in
+ * which events of several partitions arrive there, which an aggregate of the merchant would. */
+static void write_model(struct stream *s)
+{
+    json_error_t error;
+    char path[96];
+    json_t *model = json_load_file(MILL_SOURCE_DIR "/bench/stream/model.json", 0, &error);
+    assert_non_null(model);
+    json_t *names = json_object_get(json_object_get(model, "learner"), "feature_names");
+    json_array_set_new(names, 7, json_string("amount_half"));
+    json_array_set_new(names, 8, json_string("amount_double"));
+    snprintf(path, sizeof(path), "%s/model.json", s->dir);
+    assert_int_equal(json_dump_file(model, path, JSON_COMPACT), 0);
+    json_decref(model);
+    setenv("SHOP_MODEL", path, 1);
+}
+
+static int set_up(void **state)
+{
+    struct stream *s = stream_open(topics, 2);
+    write_model(s);
+    for (size_t i = 0; single_topics[i] != NULL; i++) {
+        stream_create_topic(s, single_topics[i], 1);
+    }
+    stream_write_project(s, project_text);
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    stream_close(*state);
+    return 0;
+}
+
+/* A minute of event time an event from 2023-11-15 on; amounts grow from the third day on, merchants may be missing. */
+static int make_event(int64_t i, char *text, size_t size)
+{
+    long long ts = 1700006400000 + i * STEP_MS;
+    long long amount = i * 37 % 500 + (i > 2880 ? 400 : 0);
+    char merchant[32] = "";
+
+    if (i % 5 != 0) {
+        snprintf(merchant, sizeof(merchant), ",\"merchant\":\"m%lld\"", (long long)(i * 31 % MERCHANTS));
+    }
+    return snprintf(text, size, "{\"user_id\":\"u%lld\",\"ts\":%lld,\"amount\":%lld.25,\"country\":\"%s\"%s}",
+                    (long long)(i * 7919 % USERS), ts, amount, i % 3 == 0 ? "DE" : "FR", merchant);
+}
+
+static void produce(struct stream *s, int64_t from, int64_t to)
+{
+    char text[256], key[16];
+
+    for (int64_t i = from; i < to; i++) {
+        make_event(i, text, sizeof(text));
+        snprintf(key, sizeof(key), "u%lld", (long long)(i * 7919 % USERS));
+        stream_send(s, "shop.events", -1, key, text);
+    }
+    stream_sync(s);
+}
+
+/* id -> the whole record but for the time of its writing. */
+static void note(json_t *into, const char *text, size_t n, int64_t *repeated)
+{
+    json_error_t error;
+    json_t *record = json_loadb(text, n, 0, &error);
+    assert_non_null(record);
+    const char *id = json_string_value(json_object_get(record, "id"));
+    assert_non_null(id);
+    json_object_del(record, "created_at");
+    if (json_object_get(into, id) != NULL) {
+        (*repeated)++;
+        assert_true(json_equal(json_object_get(into, id), record));
+    }
+    json_object_set(into, id, record);
+    json_decref(record);
+}
+
+struct reading {
+    json_t *into;
+    int64_t repeated;
+};
+
+static void read_one(void *context, int32_t partition, const struct mill_record *record)
+{
+    struct reading *r = context;
+    (void)partition;
+    note(r->into, record->value.p, record->value.n, &r->repeated);
+}
+
+static json_t *read_topic(struct stream *s, const char *topic, int64_t *ret_repeated)
+{
+    struct reading r = {.into = json_object()};
+    stream_read(s, topic, read_one, &r);
+    *ret_repeated = r.repeated;
+    return r.into;
+}
+
+static json_t *read_file(struct stream *s, const char *name)
+{
+    struct mill_buffer bytes = {0};
+    struct mill_error err;
+    char path[160];
+    json_t *into = json_object();
+    int64_t repeated = 0;
+
+    snprintf(path, sizeof(path), "%s/out/%s", s->dir, name);
+    assert_int_equal(mill_file_read(path, 1 << 28, &bytes, &err), MILL_OK);
+    for (const char *p = bytes.p, *end = bytes.p + bytes.n; bytes.n > 0 && p < end;) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        assert_non_null(stop);
+        note(into, p, (size_t)(stop - p), &repeated);
+        p = stop + 1;
+    }
+    assert_int_equal(repeated, 0);
+    mill_buffer_clear(&bytes);
+    return into;
+}
+
+static void run_offline(struct stream *s)
+{
+    struct mill_project_options project_options = {.offline = true};
+    struct mill_problems problems;
+    struct mill_project *project;
+    struct mill_offline_summary summary;
+    struct mill_error err = {0};
+    char input[160], out[160], text[256];
+
+    snprintf(input, sizeof(input), "%s/events.jsonl", s->dir);
+    snprintf(out, sizeof(out), "%s/out", s->dir);
+    FILE *file = fopen(input, "w");
+    assert_non_null(file);
+    for (int64_t i = 0; i < EVENTS; i++) {
+        make_event(i, text, sizeof(text));
+        fprintf(file, "%s\n", text);
+    }
+    fclose(file);
+    assert_int_equal(mill_project_load(s->project_file, &project_options, &project, &problems, &err), MILL_OK);
+    mill_problems_clear(&problems);
+    const struct mill_offline_input inputs[] = {{"events", input}};
+    struct mill_offline_options options = {.inputs = inputs, .input_count = 1, .output_dir = out};
+    assert_int_equal(mill_offline_run(project, &options, &summary, &err), MILL_OK);
+    assert_int_equal(summary.scores, EVENTS);
+    mill_project_free(project);
+}
+
+static void assert_same(struct stream *s, const char *topic, const char *file, size_t count_min)
+{
+    int64_t repeated;
+    json_t *online = read_topic(s, topic, &repeated), *offline = read_file(s, file);
+    const char *id;
+    json_t *summary;
+
+    assert_true(json_object_size(offline) >= count_min);
+    json_object_foreach(offline, id, summary)
+    {
+        json_t *other = json_object_get(online, id);
+        if (other == NULL || !json_equal(other, summary)) {
+            fail_msg("%s: %s offline %s, online %s", topic, id, json_dumps(summary, 0),
+                     other == NULL ? "missing" : json_dumps(other, 0));
+        }
+    }
+    assert_int_equal(json_object_size(online), json_object_size(offline));
+    assert_int_equal(repeated, 0);
+    json_decref(online);
+    json_decref(offline);
+}
+
+/* In three goes, so that counters, monitors and the stream-made references are taken up again. */
+static void test_online_equals_offline(void **state)
+{
+    static const int64_t ends[] = {1000, 3500, EVENTS};
+    struct stream *s = *state;
+    struct mill_engine_summary summary;
+    struct mill_error err = {0};
+    int64_t from = 0;
+
+    run_offline(s);
+    for (size_t i = 0; i < 3; i++) {
+        produce(s, from, ends[i]);
+        from = ends[i];
+        if (stream_run(s, &summary, &err) != MILL_OK) {
+            fail_msg("%s", err.msg);
+        }
+    }
+    assert_same(s, "shop.drift.reports", "drift_reports.jsonl", 20);
+    assert_same(s, "shop.drift.alerts", "alerts.jsonl", 5);
+    assert_same(s, "shop.retrain", "retrain.jsonl", 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_online_equals_offline, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
