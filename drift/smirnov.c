@@ -15,14 +15,15 @@ enum { SUM_COUNT_MAX = 1000000 };
 /*
  * The terms are samples of a smooth bump in v / n that falls to nothing at both ends faster than any power (like
  * exp(-n x^2 / (2 u (1 - u)))), so the sum over every stride-th term, times the stride, is the sum: the error of the
- * trapezoid rule is exp(-3.7 sqrt(samples)) at the smallest n x^2 for which it is used (2.2), and less above.
+ * trapezoid rule is exp(-3.7 sqrt(samples)) at the smallest n x^2 for which it is used (2.2), and less above. With few
+ * terms the ends are not yet nothing; then all are summed.
  */
-enum { SAMPLES = 1024 };
+enum { SAMPLES = 512, SUM_ALL_MAX = 2048 };
 
 static double sum_of_terms(uint64_t n, double x, uint64_t last)
 {
     double count = (double)n, sum = 0, lost = 0;
-    uint64_t stride = n >= 2 * SAMPLES && count * x * x >= 2.2 ? n / SAMPLES : 1;
+    uint64_t stride = n > SUM_ALL_MAX && count * x * x >= 2.2 ? n / SAMPLES : 1;
     for (uint64_t v = 0; v <= last; v += stride) {
         double share = x + (double)v / count, others = (count - (double)v) / count - x;
         if (others <= 0) {

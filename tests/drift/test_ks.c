@@ -213,9 +213,40 @@ static void numerators(void **state)
     }
 }
 
+/* Sizes at which differences that are apart as integers are the same double, or in another order. */
+static void rounded_extremes(void **state)
+{
+    (void)state;
+    const uint64_t n1 = 1000000000, n2 = 999999999;
+    unsigned moved = 0;
+    for (uint64_t base = 500000; base < n1; base = base * 5 / 4) {
+        struct mill__ks_scan scan;
+        struct mill_ks ks;
+        double most = 0, location = 0;
+        mill__ks_scan_init(&scan, n1, n2);
+        for (uint64_t c1 = base; c1 < base + 300; c1++) {
+            uint64_t c2 = c1 - base / 2; /* c1 n2 - c2 n1 = base / 2 * n1 - c1: one less each time */
+            double difference = (double)c1 / (double)n1 - (double)c2 / (double)n2;
+            location = difference > most ? (double)c1 : location;
+            most = difference > most ? difference : most;
+            mill__ks_scan_add(&scan, c1, c2, (double)c1, true);
+        }
+        mill__ks_scan_finish(&scan, &ks);
+        assert_true(ks.statistic == most && ks.location == location && ks.sign == 1);
+        assert_true(ks.numerator == base / 2 * n1 - base);
+        moved += location != (double)base;
+    }
+    assert_true(moved > 0);
+}
+
 static void edges(void **state)
 {
     (void)state;
+    /* The least difference is at 1 and at 3; scipy looks through the reference first. */
+    const double first[] = {2, 3, 9, 9}, second[] = {1, 3};
+    struct mill_ks tie;
+    mill_ks_2samp(first, 4, second, 2, &tie);
+    assert_true(tie.statistic == 0.5 && tie.location == 3 && tie.sign == -1);
     const double one[] = {1.5, 1.5, 1.5}, infinite[] = {-INFINITY, 0, INFINITY};
     struct mill_ks ks;
     mill_ks_2samp(NULL, 0, one, 3, &ks);
@@ -288,14 +319,9 @@ static void critical(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(published_values),
-        cmocka_unit_test(exact_points),
-        cmocka_unit_test(kstwo_values),
-        cmocka_unit_test(kstwo_points),
-        cmocka_unit_test(samples),
-        cmocka_unit_test(numerators),
-        cmocka_unit_test(edges),
-        cmocka_unit_test(monotone),
+        cmocka_unit_test(published_values), cmocka_unit_test(exact_points), cmocka_unit_test(kstwo_values),
+        cmocka_unit_test(kstwo_points),     cmocka_unit_test(samples),      cmocka_unit_test(numerators),
+        cmocka_unit_test(rounded_extremes), cmocka_unit_test(edges),        cmocka_unit_test(monotone),
         cmocka_unit_test(critical),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,12 @@ static void edges(void **state)
     mill_outcomes_evaluate(outcomes, &got);
     assert_true(fabs(got.log_loss - 52 * M_LN2) < 1e-14 && got.brier == 1 && got.accuracy == 0 && got.auc == 0);
     assert_true(got.calibration_error == 1 && got.auc_error_max == 0 && got.estimated_auc == 1);
+    /* 3 * 0.1 is more than 0.3, and is numpy's edge: it belongs to the bin below, where errors cancel. */
+    mill_outcomes_reset(outcomes);
+    mill_outcomes_add(outcomes, 3 * 0.1, 1, 0.5);
+    mill_outcomes_add(outcomes, 0.25, 0, 0.5);
+    mill_outcomes_evaluate(outcomes, &got);
+    assert_true(fabs(got.calibration_error - 0.225) < 1e-15);
     /* One class only. */
     mill_outcomes_reset(outcomes);
     mill_outcomes_add(outcomes, 0.5, 1, 0.5);
