@@ -18,6 +18,12 @@ enum {
 };
 #define LEAVE_AFTER_NS (30 * INT64_C(1000000000))
 
+void mill__nap_ms(int ms)
+{
+    struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    nanosleep(&ts, NULL);
+}
+
 bool mill__engine_must_leave(const struct mill_engine *engine)
 {
     if (atomic_load_explicit(&engine->leave, memory_order_relaxed)) {
@@ -221,12 +227,6 @@ int32_t mill__panes_partition(const struct mill_engine *engine, const char *moni
     return (int32_t)(mill_hash64(monitor, strlen(monitor)) % (uint64_t)engine->panes_partitions);
 }
 
-static void nap_ms(int ms)
-{
-    struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    nanosleep(&ts, NULL);
-}
-
 static bool is_stopping(const struct mill_engine *engine)
 {
     return atomic_load_explicit(&engine->stop, memory_order_relaxed);
@@ -249,7 +249,7 @@ static int wait_for_topics(struct mill_engine *engine, int32_t *counts, struct m
         }
         atomic_store_explicit(&engine->is_waiting, true, memory_order_relaxed);
         mill_log(MILL_LOG_WARNING, "kafka", "waiting for topic '%s': %s", project->sources[s].spec.topic, err->msg);
-        nap_ms(500);
+        mill__nap_ms(500);
     }
     atomic_store_explicit(&engine->is_waiting, false, memory_order_relaxed);
     return MILL_OK;
@@ -270,7 +270,7 @@ static int find_topic(struct mill_engine *engine, const char *topic, int32_t cou
         }
         if (mill_error_is_retriable(rc)) {
             mill_log(MILL_LOG_WARNING, "kafka", "waiting to create topic '%s': %s", topic, err->msg);
-            nap_ms(500);
+            mill__nap_ms(500);
         }
     } while (mill_error_is_retriable(rc) && !is_stopping(engine));
     return rc;
@@ -406,7 +406,7 @@ static void wait_until_still(struct mill_engine *engine)
         }
         still = at_end && inputs == engine->partition_total && moved == last ? still + 1 : 0;
         last = moved;
-        nap_ms(WATCH_MS);
+        mill__nap_ms(WATCH_MS);
     }
 }
 
@@ -429,7 +429,7 @@ static void settle(struct mill_engine *engine)
         if (atomic_load_explicit(&engine->shards[i].settled, memory_order_acquire) == round) {
             i++;
         } else {
-            nap_ms(WATCH_MS);
+            mill__nap_ms(WATCH_MS);
         }
     }
 }

@@ -41,6 +41,7 @@ struct mill_engine {
 /* True where waiting for a dependency must end: the engine was asked to stop and has waited long enough, or a shard
  * failed. */
 bool mill__engine_must_leave(const struct mill_engine *engine);
+void mill__nap_ms(int ms);
 
 /* Static membership under a name that belongs to the directory of the state: librdkafka's pairs with group.instance.id
  * ending in suffix. Memory from arena. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of a shard thread; see shard_internal.h. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,6 +9,7 @@
 
 enum {
     POLL_IDLE_MS = 100,
+    POLL_HOLDING_MS = 1,               /* scores wait for the acknowledgement of earlier ones */
     POLL_WAITING_MS = 2,               /* something is under way that no Kafka message will announce */
     ONLINE_PENDING_MAX = 16 << 20,     /* bytes that Redis has not acknowledged */
     PRODUCER_OUTSTANDING_MAX = 200000, /* records that Kafka has not acknowledged */
@@ -227,17 +227,14 @@ static int poll_timeout_ms(struct mill__shard *shard, bool moved)
     if (moved) {
         return 0;
     }
+    if (mill_producer_is_holding(shard->producer)) {
+        return POLL_HOLDING_MS;
+    }
     bool waiting = shard->online != NULL && mill_online_pending_bytes(shard->online) > 0;
     for (struct mill__input *input = shard->inputs; input != NULL && !waiting; input = input->next) {
         waiting = input->record_count > 0;
     }
     return waiting ? POLL_WAITING_MS : POLL_IDLE_MS;
-}
-
-static void nap(int ms)
-{
-    struct timespec ts = {.tv_nsec = ms * 1000000L};
-    nanosleep(&ts, NULL);
 }
 
 static int run_loop(struct mill__shard *shard, struct mill_error *err)
@@ -249,7 +246,7 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
         if (ready < 0) {
             /* Told to stop while it waited for an assignment to be whole: an end like any other. */
             bool is_stopped = atomic_load_explicit(&shard->engine->stop, memory_order_relaxed);
-            return is_stopped && mill_error_is_retriable(ready) ? MILL_OK : ready;
+            return is_stopped && (mill_error_is_retriable(ready) || ready == MILL_ENOINPUT) ? MILL_OK : ready;
         }
         mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, !mill_consumer_is_connected(shard->consumer));
         uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);
@@ -261,7 +258,7 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
         bool moved = atomic_load_explicit(&shard->moved, memory_order_relaxed) != before;
         timeout_ms = poll_timeout_ms(shard, moved);
         if (ready > 0 && !moved) {
-            nap(POLL_WAITING_MS); /* messages wait for another input, or for a store: poll would not block */
+            mill__nap_ms(POLL_WAITING_MS); /* messages wait for another input, or for a store: poll would not block */
         }
     }
     return MILL_OK;
@@ -284,7 +281,7 @@ static int drain(struct mill__shard *shard, struct mill_error *err)
                      err->msg);
             return MILL_OK;
         }
-        nap(100);
+        mill__nap_ms(100);
     }
     return shard->rc < 0 ? shard->rc : rc;
 }

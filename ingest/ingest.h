@@ -237,8 +237,8 @@ bool mill_consumer_is_connected(const struct mill_consumer *consumer);
 void mill_consumer_commit(struct mill_consumer *consumer, const struct mill_partition *partition, int64_t next_offset);
 
 /* Takes up to max messages that are there now, without waiting; their bytes live until mill_partition_release with
- * them, which may come after `revoked` but not after mill_consumer_close. Offsets ascend strictly; anything of an
- * earlier assignment has been dropped. None after a poll that gave 1: only the mark of the partition's end was
+ * them, which may come after `revoked` but not after the poll or close that called it. Offsets ascend strictly; what is
+ * of an earlier assignment has been dropped. None after a poll that gave 1: only the mark of the partition's end was
  * there. */
 uint32_t mill_partition_fetch(struct mill_partition *partition, struct mill_record *records, uint32_t max);
 void mill_partition_release(struct mill_partition *partition, struct mill_record *records, uint32_t count);
@@ -262,18 +262,23 @@ int mill_producer_open(const struct mill_kafka_options *options,
 void mill_producer_close(struct mill_producer *producer, int timeout_ms);
 /* A topic handle, for the producer's life. */
 unsigned mill_producer_topic(struct mill_producer *producer, const char *topic);
-/* Copies key and value. partition -1: Kafka's default partitioner on the key (murmur2), random without one.
+/* Copies key and value. While earlier records are not acknowledged, later ones may wait here for a poll or flush that
+ * finds them acknowledged: poll after each batch, and every millisecond or two while mill_producer_is_holding.
+ * partition -1: Kafka's default partitioner on the key (murmur2), random without one.
  * timestamp_us -1: now. Old times make a broker with time retention delete the record soon.
  * MILL_ERETRY: the queue is full; poll and call again. */
 int mill_producer_send(struct mill_producer *producer, unsigned topic, int32_t partition, struct mill_slice key,
                        struct mill_slice value, const struct mill_header *headers, unsigned header_count,
                        int64_t timestamp_us, struct mill_error *err) MILL_MUST_CHECK;
-/* Serves delivery reports; waits up to timeout_ms for one. A fatal error (fenced, ...) is returned. */
+/* Sends what lingers, unless there is much of it (which takes a millisecond at most, whatever timeout_ms), serves delivery
+ * reports and waits up to timeout_ms for one. A fatal error (fenced, ...) is returned. */
 int mill_producer_poll(struct mill_producer *producer, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
 /* Waits until everything sent so far is acknowledged; MILL_ERETRY at the timeout. */
 int mill_producer_flush(struct mill_producer *producer, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
 /* Messages that are not acknowledged yet, and events that wait for the next poll. */
 uint32_t mill_producer_outstanding(const struct mill_producer *producer);
+/* True where sent records wait for a poll. */
+bool mill_producer_is_holding(const struct mill_producer *producer);
 
 /* Creates those topics that are missing; partition_count of existing ones is left. config: pairs as above or NULL. */
 int mill_kafka_create_topic(const struct mill_kafka_options *options, const char *topic, int32_t partition_count,

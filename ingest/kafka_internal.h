@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buffer.h"
 #include "ingest/ingest.h"
 
 struct rd_kafka_s;
@@ -51,8 +52,8 @@ struct mill_partition {
     int64_t nudged_ns;    /* see mill__partition_nudge */
     unsigned topic;
     int32_t number;
-    uint32_t size_mean;   /* bytes of a message, about */
-    uint32_t queued;      /* length of the queue at the last fetch */
+    uint32_t size_mean; /* bytes of a message, about */
+    uint32_t queued;    /* length of the queue at the last fetch */
     bool paused, at_end, is_stalled;
 };
 
@@ -70,10 +71,31 @@ struct mill_consumer {
     bool is_assigning; /* partitions came; the group's offsets are still being asked for */
     atomic_bool woken;
     int event_fd;
+    int64_t rejoined_ns;         /* when it began anew after being fenced by itself; 0: never */
     uint32_t queue_messages_max; /* queued.min.messages and queued.max.messages.kbytes: librdkafka stops fetching a */
     uint64_t queue_bytes_max;    /* partition above either */
     struct rd_kafka_message_s *messages[MILL__KAFKA_FETCH_MAX];
 };
+
+/* kafka_hold.c: records that wait before librdkafka gets them. A zeroed struct is empty. */
+struct mill__hold {
+    struct mill_buffer bytes;
+    size_t taken; /* bytes of records that are gone; their place is reused once all are */
+    uint32_t count;
+};
+
+struct mill__held {
+    uint32_t topic; /* handle of the producer */
+    int32_t partition;
+    struct mill_slice key, value;
+};
+
+void mill__hold_add(struct mill__hold *hold, const struct mill__held *record);
+/* The oldest one, in memory of hold until the next add; false where there is none. */
+bool mill__hold_first(struct mill__hold *hold, struct mill__held *ret_record);
+/* The oldest one, as mill__hold_first returned it, goes. */
+void mill__hold_drop(struct mill__hold *hold, const struct mill__held *record);
+void mill__hold_clear(struct mill__hold *hold);
 
 /* kafka_partition.c */
 struct mill_partition *mill__partition_new(struct mill_consumer *consumer, const char *topic_name, unsigned topic,

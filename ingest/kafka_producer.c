@@ -2,6 +2,14 @@
 /*
  * The producer of a shard: idempotent, acks=all, waits for a broker as long as it takes. One thread calls everything
  * here. What can never be written is reported through on_failure, from poll or flush, never from inside send.
+ *
+ * Few records at a time (less than ROUND_MANY between two polls): a poll pushes them out without waiting for linger.ms,
+ * and what comes while their acknowledgement is awaited is held here and pushed out together once it is in. For an
+ * idempotent librdkafka (seen in 2.0.2) gives a partition no further request while five of its messages are in flight,
+ * and until they are acknowledged its broker thread polls without pause, a core for every producer, as soon as
+ * linger.ms has passed for one message that waits (rd_kafka_msgq_allow_wakeup_at then asks for a wake-up "now"). On a
+ * machine that the broker shares, this makes acknowledgements slower still, up to seconds. Many records: librdkafka
+ * gets them as they come, and batches them by linger.ms.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
@@ -11,7 +19,15 @@
 #include "base/clock.h"
 #include "ingest/kafka_internal.h"
 
-enum { HEADERS_MAX = 16, FIELDS_MAX = 6 };
+enum {
+    HEADERS_MAX = 16,
+    FIELDS_MAX = 6,
+    ROUND_MANY = 512,  /* records between two polls from which on it is throughput that counts: nothing is held */
+    HOLD_MAX = 8192,   /* records held at most */
+    HOLD_MAX_MS = 500, /* and for how long: another partition may have lost its leader */
+    PUSH_MS = 1,       /* how long a push may wait: librdkafka sends at once while it is waited for */
+    HOLD_LOOK_MS = 1,  /* how often a poll that may wait looks for acknowledgements, which raise no event */
+};
 
 /* A message that librdkafka refused at once (too large, no such partition, a topic that is closed to us): kept until
  * the next poll. */
@@ -28,7 +44,11 @@ struct mill_producer {
     rd_kafka_topic_t **topics;
     unsigned topic_count;
     uint32_t queue_messages_max;
-    bool is_full; /* the last send found no room */
+    bool is_full;     /* the last send found no room */
+    bool is_awaiting; /* acknowledgements, when last looked: send holds */
+    uint32_t round;   /* records sent since the last poll, held ones among them */
+    int64_t held_ns;  /* when the oldest held record came */
+    struct mill__hold hold;
     struct refusal *refusals, **refusals_end;
     void (*on_failure)(void *context, const char *topic, struct mill_slice value, const char *why);
     void *failure_context;
@@ -91,6 +111,7 @@ void mill_producer_close(struct mill_producer *producer, int timeout_ms)
         rd_kafka_topic_destroy(producer->topics[i]);
     }
     free(producer->topics);
+    mill__hold_clear(&producer->hold);
     rd_kafka_destroy(producer->rk);
     free(producer);
 }
@@ -178,19 +199,56 @@ static void *unconst(const char *p)
     return (void *)(uintptr_t)p;
 }
 
+static int give(struct mill_producer *producer, const struct mill__held *record, struct mill_error *err)
+{
+    if (__builtin_expect(rd_kafka_produce(producer->topics[record->topic],
+                                          record->partition < 0 ? RD_KAFKA_PARTITION_UA : record->partition,
+                                          RD_KAFKA_MSG_F_COPY, unconst(record->value.p), record->value.n, record->key.p,
+                                          record->key.n, NULL) == 0,
+                         1)) {
+        return 0;
+    }
+    return send_failed(producer, record->topic, record->value, rd_kafka_last_error(), err);
+}
+
+static int give_held(struct mill_producer *producer, struct mill_error *err)
+{
+    struct mill__held record;
+    while (mill__hold_first(&producer->hold, &record)) {
+        MILL_TRY(give(producer, &record, err));
+        mill__hold_drop(&producer->hold, &record);
+    }
+    return 0;
+}
+
+/* The short way, for nearly all records: now, or when what is on its way is acknowledged. */
+static int give_or_hold(struct mill_producer *producer, const struct mill__held *record, struct mill_error *err)
+{
+    producer->round++;
+    if (!producer->is_awaiting) {
+        return give(producer, record, err);
+    }
+    if (producer->round > ROUND_MANY || producer->hold.count >= HOLD_MAX) {
+        MILL_TRY(give_held(producer, err));
+        producer->is_awaiting = false; /* until the next poll */
+        return give(producer, record, err);
+    }
+    if (producer->hold.count == 0) {
+        producer->held_ns = mill_clock_mono_ns();
+    }
+    mill__hold_add(&producer->hold, record);
+    return 0;
+}
+
 int mill_producer_send(struct mill_producer *producer, unsigned topic, int32_t partition, struct mill_slice key,
                        struct mill_slice value, const struct mill_header *headers, unsigned header_count,
                        int64_t timestamp_us, struct mill_error *err)
 {
     mill_assert(topic < producer->topic_count && header_count <= HEADERS_MAX);
     if (__builtin_expect(header_count == 0 && timestamp_us < 0, 1)) {
-        /* The short way, for nearly all records. */
-        if (rd_kafka_produce(producer->topics[topic], partition < 0 ? RD_KAFKA_PARTITION_UA : partition,
-                             RD_KAFKA_MSG_F_COPY, unconst(value.p), value.n, key.p, key.n, NULL) == 0) {
-            return 0;
-        }
-        return send_failed(producer, topic, value, rd_kafka_last_error(), err);
+        return give_or_hold(producer, &(struct mill__held){topic, partition, key, value}, err);
     }
+    MILL_TRY(give_held(producer, err));
     rd_kafka_vu_t fields[FIELDS_MAX + HEADERS_MAX];
     unsigned n = 0;
 
@@ -223,20 +281,54 @@ static void wait_for_room(struct mill_producer *producer, int timeout_ms)
     int64_t deadline_ns = mill_clock_mono_ns() + timeout_ms * INT64_C(1000000);
     uint32_t enough = producer->queue_messages_max / 4 * 3;
 
-    while (mill_producer_outstanding(producer) > enough && producer->client.fatal.code == 0 &&
+    while ((uint32_t)rd_kafka_outq_len(producer->rk) > enough && producer->client.fatal.code == 0 &&
            mill_clock_mono_ns() < deadline_ns) {
         rd_kafka_poll(producer->rk, 1);
     }
     producer->is_full = false;
 }
 
+static bool may_give_held(const struct mill_producer *producer)
+{
+    return producer->hold.count > 0 && (rd_kafka_outq_len(producer->rk) == 0 ||
+                                        mill_clock_mono_ns() - producer->held_ns > HOLD_MAX_MS * INT64_C(1000000));
+}
+
+/* The end of a round: see the top of this file. */
+static int push(struct mill_producer *producer, struct mill_error *err)
+{
+    bool is_many = producer->round > ROUND_MANY, has_given = producer->round > 0 && !producer->is_awaiting;
+
+    producer->round = 0;
+    if (may_give_held(producer)) {
+        has_given = true;
+        int rc = give_held(producer, err);
+        if (rc < 0 && rc != MILL_ERETRY) {
+            return rc;
+        }
+    }
+    if (has_given && !is_many) {
+        rd_kafka_flush(producer->rk, PUSH_MS);
+    }
+    producer->is_awaiting = rd_kafka_outq_len(producer->rk) > 0;
+    return 0;
+}
+
 int mill_producer_poll(struct mill_producer *producer, int timeout_ms, struct mill_error *err)
 {
+    int64_t deadline_ns = mill_clock_mono_ns() + timeout_ms * INT64_C(1000000), left_ms = timeout_ms;
+    bool is_holding;
+
     if (producer->is_full) {
         wait_for_room(producer, timeout_ms);
-        timeout_ms = 0;
+        left_ms = 0;
     }
-    rd_kafka_poll(producer->rk, timeout_ms);
+    do {
+        MILL_TRY(push(producer, err));
+        is_holding = producer->hold.count > 0;
+        rd_kafka_poll(producer->rk, is_holding && left_ms > HOLD_LOOK_MS ? HOLD_LOOK_MS : (int)left_ms);
+        left_ms = (deadline_ns - mill_clock_mono_ns()) / 1000000;
+    } while (is_holding && left_ms > 0 && producer->client.fatal.code == 0);
     report_refusals(producer);
     return fatal(producer, err);
 }
@@ -260,10 +352,15 @@ static rd_kafka_resp_err_t flush_in_steps(struct mill_producer *producer, int ti
 int mill_producer_flush(struct mill_producer *producer, int timeout_ms, struct mill_error *err)
 {
     report_refusals(producer);
+    int rc = give_held(producer, err);
+    if (rc < 0 && rc != MILL_ERETRY) {
+        return rc;
+    }
     rd_kafka_resp_err_t resp_err = flush_in_steps(producer, timeout_ms);
     producer->is_full = false;
+    producer->is_awaiting = resp_err != RD_KAFKA_RESP_ERR_NO_ERROR;
     MILL_TRY(fatal(producer, err));
-    if (resp_err == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+    if (resp_err == RD_KAFKA_RESP_ERR__TIMED_OUT || producer->hold.count > 0) {
         return mill_fail(err, MILL_ERETRY, "%u messages are not acknowledged after %d ms",
                          mill_producer_outstanding(producer), timeout_ms);
     }
@@ -276,5 +373,10 @@ int mill_producer_flush(struct mill_producer *producer, int timeout_ms, struct m
 
 uint32_t mill_producer_outstanding(const struct mill_producer *producer)
 {
-    return (uint32_t)rd_kafka_outq_len(producer->rk);
+    return (uint32_t)rd_kafka_outq_len(producer->rk) + producer->hold.count;
+}
+
+bool mill_producer_is_holding(const struct mill_producer *producer)
+{
+    return producer->hold.count > 0;
 }

@@ -257,6 +257,96 @@ static void test_full_queue_while_down(void **state)
     fixture_close(&f);
 }
 
+/* While an acknowledgement is awaited, later records wait in the producer: they come out together, in order, with what
+ * was null still null, and in front of a record that cannot be held. */
+static void test_hold(void **state)
+{
+    enum { HELD = 20 };
+    const struct mill_header header = {"h", {"1", 1}};
+    struct mill_error err = {0};
+    struct mill_tail *tail;
+    struct fixture f;
+    char value[16];
+    int32_t partition;
+    (void)state;
+
+    fixture_open(&f, "out", 1, NULL);
+    unsigned out = mill_producer_topic(f.producer, "out");
+    put(&f, out, 0, text("k"), text("first"));
+    fixture_flush(&f);
+    assert_int_equal(mill__mock_kafka_set_up(f.mock, false), 0);
+    put(&f, out, 0, text("k"), text("under way"));
+    check(mill_producer_poll(f.producer, 0, &err), &err);
+    assert_false(mill_producer_is_holding(f.producer));
+    for (int i = 0; i < HELD; i++) {
+        snprintf(value, sizeof(value), "%d", i);
+        put(&f, out, 0, i == 0 ? (struct mill_slice){NULL, 0} : text(""), text(value));
+    }
+    assert_true(mill_producer_is_holding(f.producer));
+    assert_int_equal(mill_producer_outstanding(f.producer), 1 + HELD);
+    check(mill_producer_poll(f.producer, 20, &err), &err);
+    assert_true(mill_producer_is_holding(f.producer)); /* not acknowledged, not long enough */
+    check(mill_producer_poll(f.producer, 1000, &err), &err);
+    assert_false(mill_producer_is_holding(f.producer)); /* long enough: it may be another partition that hangs */
+    put(&f, out, 0, text("k"), text("held again"));
+    assert_true(mill_producer_is_holding(f.producer));
+    check(mill_producer_send(f.producer, out, 0, text("k"), text("with header"), &header, 1, -1, &err), &err);
+    assert_false(mill_producer_is_holding(f.producer));
+    put(&f, out, 0, text("k"), text("last"));
+
+    assert_int_equal(mill__mock_kafka_set_up(f.mock, true), 0);
+    fixture_flush(&f);
+    assert_false(mill_producer_is_holding(f.producer));
+    check(mill_tail_open(&f.options, "out", true, &tail, &err), &err);
+    assert_slice(next_record(tail, &partition).value, "first");
+    assert_slice(next_record(tail, &partition).value, "under way");
+    for (int i = 0; i < HELD; i++) {
+        snprintf(value, sizeof(value), "%d", i);
+        struct mill_record record = next_record(tail, &partition);
+        assert_slice(record.key, i == 0 ? NULL : "");
+        assert_slice(record.value, value);
+    }
+    assert_slice(next_record(tail, &partition).value, "held again");
+    assert_slice(next_record(tail, &partition).value, "with header");
+    assert_slice(next_record(tail, &partition).value, "last");
+    mill_tail_close(tail);
+    fixture_close(&f);
+}
+
+/* Many at once are not held, and overtake none that were. */
+static void test_many_are_not_held(void **state)
+{
+    enum { MANY = 3000 };
+    struct mill_error err = {0};
+    struct mill_tail *tail;
+    struct fixture f;
+    char value[16];
+    int32_t partition;
+    (void)state;
+
+    fixture_open(&f, "out", 1, NULL);
+    unsigned out = mill_producer_topic(f.producer, "out");
+    put(&f, out, 0, text("k"), text("0"));
+    fixture_flush(&f);
+    assert_int_equal(mill__mock_kafka_set_up(f.mock, false), 0);
+    put(&f, out, 0, text("k"), text("1"));
+    check(mill_producer_poll(f.producer, 0, &err), &err);
+    for (int i = 2; i < MANY; i++) {
+        snprintf(value, sizeof(value), "%d", i);
+        put(&f, out, 0, text("k"), text(value));
+    }
+    assert_false(mill_producer_is_holding(f.producer));
+    assert_int_equal(mill__mock_kafka_set_up(f.mock, true), 0);
+    fixture_flush(&f);
+    check(mill_tail_open(&f.options, "out", true, &tail, &err), &err);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(value, sizeof(value), "%d", i);
+        assert_slice(next_record(tail, &partition).value, value);
+    }
+    mill_tail_close(tail);
+    fixture_close(&f);
+}
+
 /* Closing gives up what cannot be sent in the time that the caller gives. */
 static void test_close_while_down(void **state)
 {
@@ -351,9 +441,14 @@ static void test_options(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_record_parts),      cmocka_unit_test(test_partitioner_and_order),
-        cmocka_unit_test(test_never_deliverable), cmocka_unit_test(test_full_queue_while_down),
-        cmocka_unit_test(test_close_while_down),  cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_record_parts),
+        cmocka_unit_test(test_partitioner_and_order),
+        cmocka_unit_test(test_never_deliverable),
+        cmocka_unit_test(test_full_queue_while_down),
+        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_many_are_not_held),
+        cmocka_unit_test(test_close_while_down),
+        cmocka_unit_test(test_questions),
         cmocka_unit_test(test_options),
     };
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
