@@ -12,7 +12,7 @@
  * event. */
 #define UPSTREAM_SKEW_US MILL_US_PER_HOUR
 
-enum { WATERMARKS_TIMEOUT_MS = 3000 };
+enum { WATERMARKS_TIMEOUT_MS = 3000, ASK_AGAIN_MS = 500 };
 
 static void free_task(struct mill__shard *shard, struct mill__task *task)
 {
@@ -111,7 +111,8 @@ static void list_upstreams(const struct mill__input *input, struct mill__upstrea
     }
 }
 
-/* Where the partition begins and ends. A broker that does not answer is waited for: without this nothing is read. */
+/* Where the partition begins and ends. A broker that does not answer is waited for: without this nothing is read. So is
+ * one that has just come back and does not know the topic yet, since the group has given its partition to us. */
 static int ask_watermarks(struct mill__input *input, int64_t *ret_low, int64_t *ret_high, struct mill_error *err)
 {
     struct mill__shard *shard = input->shard;
@@ -124,13 +125,14 @@ static int ask_watermarks(struct mill__input *input, int64_t *ret_low, int64_t *
         if (rc == MILL_OK) {
             return MILL_OK;
         }
-        if (!mill_error_is_retriable(rc) || is_stopped) {
+        if ((!mill_error_is_retriable(rc) && rc != MILL_ENOINPUT) || is_stopped) {
             *err = why;
             return rc;
         }
         mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, true);
         mill_log(MILL_LOG_WARNING, "kafka", "waiting for the offsets of topic '%s' partition %d: %s",
                  input->stage->topic, input->number, why.msg);
+        mill__nap_ms(ASK_AGAIN_MS);
     }
 }
 

@@ -26,6 +26,7 @@ enum {
     CLOSE_TIMEOUT_MS = 10000,    /* leaving the group; then the process goes without good-bye */
     RECHECK_MS = 1000,           /* upper bound of one wait */
     NUDGE_MS = 5,                /* the same, while a partition waits for librdkafka to fetch again */
+    REJOIN_INTERVAL_S = 60,      /* see may_rejoin */
 };
 
 static void fail(struct mill_consumer *consumer, int code, const char *what, const char *text)
@@ -222,16 +223,23 @@ static uint64_t number_of(const rd_kafka_conf_t *conf, const char *name)
     return strtoull(text, NULL, 10);
 }
 
-static void consumer_free(struct mill_consumer *consumer)
+static void disconnect(struct mill_consumer *consumer)
 {
     if (consumer->queue != NULL) {
         rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(consumer->queue);
+        consumer->queue = NULL;
     }
     if (consumer->rk != NULL) {
         /* Left the group already, or there is nobody to say good-bye to: never wait for it here. */
         rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        consumer->rk = NULL;
     }
+}
+
+static void consumer_free(struct mill_consumer *consumer)
+{
+    disconnect(consumer);
     if (consumer->event_fd >= 0) {
         close(consumer->event_fd);
     }
@@ -243,10 +251,21 @@ static void consumer_free(struct mill_consumer *consumer)
     free(consumer);
 }
 
+/* conf is consumed. */
+static int connect_with(struct mill_consumer *consumer, rd_kafka_conf_t *conf, struct mill_error *err)
+{
+    static const uint64_t one = 1;
+
+    MILL_TRY(mill__kafka_open(MILL__KAFKA_CONSUMER, conf, &consumer->rk, err));
+    rd_kafka_poll_set_consumer(consumer->rk);
+    consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
+    rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof(one));
+    return subscribe(consumer, err);
+}
+
 static int consumer_start(struct mill_consumer *consumer, const struct mill_kafka_options *options,
                           struct mill_error *err)
 {
-    static const uint64_t one = 1;
     rd_kafka_conf_t *conf;
 
     consumer->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -258,11 +277,7 @@ static int consumer_start(struct mill_consumer *consumer, const struct mill_kafk
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
     consumer->queue_messages_max = (uint32_t)number_of(conf, "queued.min.messages");
     consumer->queue_bytes_max = number_of(conf, "queued.max.messages.kbytes") * 1024;
-    MILL_TRY(mill__kafka_open(MILL__KAFKA_CONSUMER, conf, &consumer->rk, err));
-    rd_kafka_poll_set_consumer(consumer->rk);
-    consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
-    rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof(one));
-    return subscribe(consumer, err);
+    return connect_with(consumer, conf, err);
 }
 
 int mill_consumer_open(const struct mill_kafka_options *options, const char *const *topics, unsigned topic_count,
@@ -306,6 +321,37 @@ void mill_consumer_close(struct mill_consumer *consumer)
     drop_partitions(consumer, false); /* what no rebalance gave back: after a fatal error, or at the deadline */
     rd_kafka_queue_destroy(queue);
     consumer_free(consumer);
+}
+
+/* ---- fenced by ourselves ---- */
+
+/*
+ * A broker that does not answer for a session time-out: librdkafka forgets its member id to join anew. A static member
+ * that stores offsets before it has a new id is taken by the broker for a second consumer of the same name, and
+ * librdkafka 2.0 ends for good ("OffsetCommit failed: static consumer fenced"), though nobody else is there. Where a
+ * second one is there, heartbeats say so too, and the next time within a minute is believed.
+ */
+static bool may_rejoin(const struct mill_consumer *consumer)
+{
+    char text[256];
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(consumer->rk, text, sizeof(text));
+
+    return cause == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && strstr(text, "OffsetCommit failed") != NULL &&
+           (consumer->rejoined_ns == 0 ||
+            mill_clock_mono_ns() - consumer->rejoined_ns > REJOIN_INTERVAL_S * INT64_C(1000000000));
+}
+
+/* Begins anew, with what the group gives: the offsets come from the caller, so nothing is lost. */
+static int rejoin(struct mill_consumer *consumer, struct mill_error *err)
+{
+    mill__kafka_log(&consumer->client, LOG_WARNING,
+                    "the broker took this consumer for a second one of its own name; joining the group again");
+    consumer->rejoined_ns = mill_clock_mono_ns();
+    drop_partitions(consumer, true);
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(consumer->rk));
+    disconnect(consumer);
+    consumer->client.fatal.code = 0;
+    return connect_with(consumer, conf, err);
 }
 
 /* ---- poll ---- */
@@ -371,6 +417,9 @@ int mill_consumer_poll(struct mill_consumer *consumer, int timeout_ms, struct mi
         serve(consumer);
         int64_t left_ns = deadline_ns - mill_clock_mono_ns();
         finish_assignment(consumer, left_ns >= COMMITTED_TIMEOUT_MS * INT64_C(1000000) ? COMMITTED_TIMEOUT_MS : 100);
+        if (consumer->client.fatal.code != 0 && may_rejoin(consumer)) {
+            MILL_TRY(rejoin(consumer, err));
+        }
         if (consumer->client.fatal.code != 0) {
             if (err != NULL) {
                 *err = consumer->client.fatal;
@@ -403,6 +452,9 @@ bool mill_consumer_is_connected(const struct mill_consumer *consumer)
 
 void mill_consumer_commit(struct mill_consumer *consumer, const struct mill_partition *partition, int64_t next_offset)
 {
+    if (rd_kafka_assignment_lost(consumer->rk)) {
+        return; /* the group would refuse it, and see may_rejoin */
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, partition->topic_name, partition->number)->offset = next_offset;
     rd_kafka_resp_err_t resp_err = rd_kafka_commit(consumer->rk, list, 1);
