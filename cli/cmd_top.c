@@ -204,13 +204,30 @@ static double total(const struct look *look, const char *name)
     return mill_cli_scrape_sum(&look->now, name, NULL, mill_slice_of(""));
 }
 
+struct quantiles {
+    double p50, p99;
+    bool since_start; /* nothing was counted between the two looks */
+};
+
+static struct quantiles quantiles_of(const struct look *look, const char *name)
+{
+    static const struct mill_cli_scrape nothing;
+    struct quantiles q = {.since_start = isnan(mill_cli_scrape_quantile(&look->before, &look->now, name, 0.5))};
+    const struct mill_cli_scrape *before = q.since_start ? &nothing : &look->before;
+
+    q.p50 = mill_cli_scrape_quantile(before, &look->now, name, 0.5);
+    q.p99 = mill_cli_scrape_quantile(before, &look->now, name, 0.99);
+    return q;
+}
+
 static void print_quantiles(const struct look *look, struct mill_buffer *out, const char *title, const char *name)
 {
+    struct quantiles q = quantiles_of(look, name);
     mill_buffer_printf(out, "%-10s p50 ", title);
-    print_seconds(out, mill_cli_scrape_quantile(&look->before, &look->now, name, 0.5));
+    print_seconds(out, q.p50);
     mill_buffer_add_string(out, "  p99 ");
-    print_seconds(out, mill_cli_scrape_quantile(&look->before, &look->now, name, 0.99));
-    mill_buffer_add_byte(out, '\n');
+    print_seconds(out, q.p99);
+    mill_buffer_add_string(out, q.since_start && !isnan(q.p50) ? "  (since the start)\n" : "\n");
 }
 
 static void print_rest(const struct look *look, struct mill_buffer *out)
@@ -303,10 +320,13 @@ static void json_family(const struct look *look, struct mill_json_writer *w, con
 
 static void json_quantiles(const struct look *look, struct mill_json_writer *w, const char *key, const char *name)
 {
+    struct quantiles q = quantiles_of(look, name);
     mill_json_write_key(w, key);
     mill_json_write_object_begin(w);
-    json_number(w, "p50", mill_cli_scrape_quantile(&look->before, &look->now, name, 0.5));
-    json_number(w, "p99", mill_cli_scrape_quantile(&look->before, &look->now, name, 0.99));
+    json_number(w, "p50", q.p50);
+    json_number(w, "p99", q.p99);
+    mill_json_write_key(w, "since_start");
+    mill_json_write_bool(w, q.since_start);
     mill_json_write_object_end(w);
 }
 

@@ -27,10 +27,10 @@ static struct mill_metrics *metrics;
 static struct mill_server *server;
 static struct mill_metric *records;
 static char url[64];
+static const double bounds[] = {0.001, 0.01, 0.1};
 
 static int set_up(void **state)
 {
-    static const double bounds[] = {0.001, 0.01, 0.1};
     static const char *const labels[] = {"topic", "shop.orders", NULL};
     static const char *const zero[] = {"topic", "shop.orders", "partition", "0", NULL};
     static const char *const one[] = {"topic", "shop.orders", "partition", "1", NULL};
@@ -48,6 +48,10 @@ static int set_up(void **state)
     mill_gauge_set(mill_metrics_gauge(metrics, "ingest_watermark_timestamp_seconds", "T.", MILL_GAUGE_MAX, one), 60);
     mill_counter_add(mill_metrics_counter(metrics, "feature_rows_total", "Rows.", view), 12000);
     mill_metrics_histogram(metrics, "event_latency_seconds", "L.", bounds, 3, NULL);
+    struct mill_metric *batch = mill_metrics_histogram(metrics, "batch_duration_seconds", "B.", bounds, 3, NULL);
+    for (int i = 0; i < 100; i++) {
+        mill_histogram_observe(batch, i < 90 ? bounds[0] / 2 : (bounds[0] + bounds[1]) / 2);
+    }
     struct mill_server_options options = {.listen = "127.0.0.1:0", .metrics = metrics, .is_ready = is_ready};
     assert_int_equal(mill_server_open(&options, &server, &err), 0);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u", mill_server_port(server));
@@ -111,12 +115,19 @@ static void test_top(void **state)
     assert_int_equal(json_integer_value(json_object_get(topic, "lag")), 42);
     assert_int_equal(json_integer_value(json_object_get(topic, "watermark_timestamp_seconds")), 60);
     assert_true(json_is_null(json_object_get(json_object_get(root, "event_latency_seconds"), "p50")));
+    /* Nothing came between the two scrapes: what was counted before them is shown, and is marked. */
+    json_t *batch = json_object_get(root, "batch_duration_seconds");
+    double p50 = json_real_value(json_object_get(batch, "p50")), p99 = json_real_value(json_object_get(batch, "p99"));
+    assert_true(json_is_true(json_object_get(batch, "since_start")));
+    assert_true(p50 > 0 && p50 <= bounds[0]);
+    assert_true(p99 > bounds[0] && p99 <= bounds[1]);
     json_decref(root);
 
     command_run(&c, "top", "--url", url, "--interval", "0.1", NULL); /* no terminal: one snapshot */
     assert_int_equal(c.status, 0);
     assert_non_null(strstr(mill_buffer_cstr(&c.out), "shop.orders                              12,345"));
     assert_non_null(strstr(mill_buffer_cstr(&c.out), "1970-01-01T00:01:00Z"));
+    assert_non_null(strstr(mill_buffer_cstr(&c.out), "(since the start)"));
     assert_null(strchr(mill_buffer_cstr(&c.out), '\033'));
     command_run(&c, "top", "--url", "http://127.0.0.1:1", "--once", NULL);
     assert_int_equal(c.status, 69);
