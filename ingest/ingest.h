@@ -270,7 +270,7 @@ unsigned mill_producer_topic(struct mill_producer *producer, const char *topic);
 int mill_producer_send(struct mill_producer *producer, unsigned topic, int32_t partition, struct mill_slice key,
                        struct mill_slice value, const struct mill_header *headers, unsigned header_count,
                        int64_t timestamp_us, struct mill_error *err) MILL_MUST_CHECK;
-/* Sends what lingers, unless there is much of it (which takes a millisecond at most, whatever timeout_ms), serves delivery
+/* Sends what lingers, unless there is much of it (a millisecond at most, whatever timeout_ms says), serves delivery
  * reports and waits up to timeout_ms for one. A fatal error (fenced, ...) is returned. */
 int mill_producer_poll(struct mill_producer *producer, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
 /* Waits until everything sent so far is acknowledged; MILL_ERETRY at the timeout. */
