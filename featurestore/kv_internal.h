@@ -19,6 +19,9 @@ struct mill__kv_record {
     struct mill_slice key, value;
 };
 
+/* Free disk that writes leave alone. Constant; a test that wants to see disks full takes it away. */
+extern uint64_t mill__kv_reserve_bytes;
+
 /* Reads the record at the cursor; the caller reads mill_kv_batch.count of them. */
 struct mill__kv_record mill__kv_batch_next(struct mill_cursor *cursor);
 

@@ -21,9 +21,13 @@
 
 /* Families of the directory that this version does not know (written by a later one) must be opened too. */
 enum { FAMILIES_MAX = 16 };
-enum { RECOVERY_POINT_IN_TIME = 2, INFO_LOG_WARNINGS = 2, BLOOM_BITS = 10 };
+enum { RECOVERY_POINT_IN_TIME = 2, BLOOM_BITS = 10 };
+/* Above all levels of messages. Debian's RocksDB is built with assertions, and one of them fails when a file is written
+ * on after it met a full disk: its own file of messages (LOG) was, and that aborted the process. What matters comes
+ * back from the calls. */
+enum { INFO_LOG_NOTHING = 6 };
 /* mill_kv_resume() does not try before this much is free: opening writes a manifest and may flush. */
-static const uint64_t resume_bytes_min = UINT64_C(16) << 20;
+uint64_t mill__kv_reserve_bytes = UINT64_C(16) << 20;
 
 static const char *const family_names[MILL_KV_FAMILY_COUNT] = {
     [MILL_KV_STATE] = "state", [MILL_KV_META] = "meta", [MILL_KV_DRIFT] = "drift"};
@@ -108,8 +112,8 @@ static rocksdb_options_t *make_options(const struct mill_kv *kv)
     rocksdb_options_set_max_open_files(options, 512);
     rocksdb_options_set_bytes_per_sync(options, 1 << 20);
     rocksdb_options_set_stats_dump_period_sec(options, 0);
-    rocksdb_options_set_info_log_level(options, INFO_LOG_WARNINGS);
-    rocksdb_options_set_keep_log_file_num(options, 4);
+    rocksdb_options_set_info_log_level(options, INFO_LOG_NOTHING);
+    rocksdb_options_set_keep_log_file_num(options, 1);
     return options;
 }
 
@@ -350,16 +354,17 @@ int mill_kv_scan(struct mill_kv *kv, enum mill_kv_family family, struct mill_sli
 
 /*
  * One writer at a time: after a failed write nothing may be written before mill_kv_resume(). A full disk is better not
- * met at all: Debian's RocksDB is built with assertions, and one of them fails when a log file that could not be
- * written is synced in the background. So a write needs room for itself twice over (log and memtable) and the reserve.
+ * met at all, so a write needs room for itself twice over (log and memtable) and the reserve. Where another process
+ * takes that room in between, RocksDB's error comes back.
  */
 static int write_native(struct mill_kv *kv, rocksdb_writebatch_t *native, size_t size, struct mill_error *err)
 {
     uint64_t room = free_bytes(kv->path);
-    if (room < 2 * size + resume_bytes_min) {
+    if (room < 2 * size + mill__kv_reserve_bytes) {
         return mill_fail(err, MILL_EIO,
                          "state database '%s': no space left on device (%llu MiB free, %llu MiB are needed)", kv->path,
-                         (unsigned long long)(room >> 20), (unsigned long long)((2 * size + resume_bytes_min) >> 20));
+                         (unsigned long long)(room >> 20),
+                         (unsigned long long)((2 * size + mill__kv_reserve_bytes) >> 20));
     }
     char *text = NULL;
     int rc = MILL_OK;
@@ -416,11 +421,11 @@ int mill_kv_resume(struct mill_kv *kv, struct mill_error *err)
     pthread_rwlock_wrlock(&kv->lock);
     uint64_t bytes = free_bytes(kv->path);
     int rc = MILL_OK;
-    if (bytes < resume_bytes_min) {
+    if (bytes < mill__kv_reserve_bytes) {
         /* Reads still work; do not give them up for an attempt that would fail. */
         rc = mill_fail(err, MILL_EIO,
                        "state database '%s': no space left on device (%llu MiB free, %llu MiB are needed to go on)",
-                       kv->path, (unsigned long long)(bytes >> 20), (unsigned long long)(resume_bytes_min >> 20));
+                       kv->path, (unsigned long long)(bytes >> 20), (unsigned long long)(mill__kv_reserve_bytes >> 20));
     } else if (kv->db == NULL || kv->is_broken || !is_writable(kv)) {
         close_database(kv);
         rc = open_database(kv, err);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "featurestore/kv_internal.h"
 #include "kv_fixture.h"
 
 /* The oracle: 2 families of 256 keys, key k being bytes that hold NUL and 0xff. */
@@ -316,10 +318,76 @@ static int live_through_full_disk(void)
     return 0;
 }
 
-static void test_disk_full(void **state)
+/* Another process fills the disk and frees it again, at any moment of ours. */
+static pid_t start_filler(const char *path)
 {
-    (void)state;
-    pid_t child = kv_start_role("fill");
+    pid_t parent = getpid(), child = fork();
+    if (child != 0) {
+        return child;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    static char block[1 << 18];
+    while (getppid() == parent) {
+        usleep(kv_next_random(300000));
+        int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+        for (size_t n = sizeof(block); n > 0; n = write(fd, block, n) > 0 ? n : n / 2) {
+        }
+        usleep(kv_next_random(500000));
+        close(fd);
+        unlink(path);
+    }
+    _exit(0);
+}
+
+/* Without the reserve, so that every kind of write meets the full disk: nothing that was acknowledged is lost, and the
+ * process lives. */
+static int live_beside_filler(void)
+{
+    if (!mount_small_disk(kv_path_of("shared"))) {
+        return 77;
+    }
+    const char *seconds = getenv("MILL_TEST_SECONDS");
+    time_t end = time(NULL) + (seconds != NULL ? strtol(seconds, NULL, 10) : 6);
+    struct mill_kv_options options = {.path = strdup(kv_path_of("shared/kv")), .write_buffer_bytes = 1 << 20};
+    struct mill_error err = {0};
+    struct mill_kv *kv;
+    uint64_t next = 0, position = 0, failures = 0;
+    int rc;
+
+    mill__kv_reserve_bytes = 0;
+    assert_int_equal(mill_kv_open(&options, &kv, &err), 0);
+    pid_t filler = start_filler(kv_path_of("shared/ballast"));
+    while (time(NULL) < end) {
+        position = write_numbers(kv, position % 20000, position % 20000 + 20, &rc, &err);
+        next = position > next ? position : next;
+        if (rc < 0) {
+            failures++;
+            assert_true(rc == MILL_EIO || rc == MILL_EUNAVAIL);
+            usleep(2000);
+            rc = mill_kv_resume(kv, &err);
+            assert_true(rc == 0 || rc == MILL_EIO);
+        }
+    }
+    kill(filler, SIGKILL);
+    waitpid(filler, NULL, 0);
+    unlink(kv_path_of("shared/ballast"));
+    rc = mill_kv_resume(kv, &err);
+    if (rc < 0) {
+        fail_msg("%s", err.msg);
+    }
+    check_numbers(kv, next);
+    mill_kv_close(kv);
+    assert_int_equal(mill_kv_open(&options, &kv, &err), 0);
+    check_numbers(kv, next);
+    mill_kv_close(kv);
+    free((char *)options.path);
+    print_message("%llu writes, %llu failures\n", (unsigned long long)next, (unsigned long long)failures);
+    return failures > 0 && next > 100 ? 0 : 1;
+}
+
+static void run_role(const char *role)
+{
+    pid_t child = kv_start_role(role);
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -330,6 +398,18 @@ static void test_disk_full(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void test_disk_full(void **state)
+{
+    (void)state;
+    run_role("fill");
+}
+
+static void test_disk_filled_by_another(void **state)
+{
+    (void)state;
+    run_role("beside");
+}
+
 int main(int argc, char **argv)
 {
     kv_seed();
@@ -338,15 +418,17 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], "fill") == 0) {
             return live_through_full_disk();
         }
+        if (strcmp(argv[1], "beside") == 0) {
+            return live_beside_filler();
+        }
         if (strcmp(argv[1], "hold") == 0) {
             hold_until_killed();
         }
         write_until_killed();
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_second_opener),
-        cmocka_unit_test(test_killed_writer_leaves_a_prefix),
-        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_second_opener),  cmocka_unit_test(test_killed_writer_leaves_a_prefix),
+        cmocka_unit_test(test_disk_full),      cmocka_unit_test(test_disk_filled_by_another),
         cmocka_unit_test(test_against_oracle),
     };
     return cmocka_run_group_tests(tests, kv_make_directory, kv_remove_directory);
