@@ -87,3 +87,38 @@ void mill__alert_step(struct mill__alert_state *state, const struct mill__alert_
         say(step, result, state, before);
     }
 }
+
+void mill_drift_monitor_each_firing(const struct mill_drift_monitor *monitor,
+                                    void (*each)(void *context, const struct mill_drift_alert *alert), void *context)
+{
+    const struct mill_profile *profile = monitor->profile;
+    const struct mill_drift_report report = {.monitor = monitor->spec.name,
+                                             .model = monitor->spec.model,
+                                             .model_version = monitor->spec.model_version,
+                                             .profile = profile,
+                                             .start_us = monitor->last_end_us - monitor->spec.window_us,
+                                             .end_us = monitor->last_end_us};
+
+    for (uint32_t i = 0; i < monitor->alert_count; i++) {
+        const struct mill__alert_state *state = &monitor->alerts[i];
+        bool is_performance = i + 1 == monitor->alert_count;
+        uint32_t block = i / profile->feature_count;
+        struct mill_drift_result result = {.segment = block == 0 ? UINT32_MAX : block - 1};
+        if (state->severity == MILL_SEVERITY_NONE) {
+            continue;
+        }
+        struct mill_drift_alert alert = {.status = MILL_ALERT_FIRING,
+                                         .is_repeat = true,
+                                         .severity = state->severity,
+                                         .previous_severity = state->severity,
+                                         .since_us = state->since_us,
+                                         .report = &report};
+        if (!is_performance) {
+            result.feature = &profile->features[i % profile->feature_count];
+            alert.result = &result;
+        }
+        mill__identity_id(&monitor->identity, "repeat", profile, alert.result, report.end_us, alert.id);
+        mill__identity_fingerprint(&monitor->identity, profile, alert.result, alert.fingerprint);
+        each(context, &alert);
+    }
+}

@@ -525,6 +525,11 @@ void mill_drift_monitor_save(const struct mill_drift_monitor *monitor, struct mi
 int mill_drift_monitor_load(struct mill_drift_monitor *monitor, struct mill_slice bytes,
                             struct mill_error *err) MILL_MUST_CHECK;
 
+/* Calls each() for every alert that fires, after a load say: as repetitions, with what labels need (identity, severity,
+ * feature, segment), without values. */
+void mill_drift_monitor_each_firing(const struct mill_drift_monitor *monitor,
+                                    void (*each)(void *context, const struct mill_drift_alert *alert), void *context);
+
 /* What it holds, for metrics. Times are INT64_MIN where not known. */
 struct mill_drift_monitor_status {
     uint64_t part_count, part_bytes, skipped_parts, evaluations;

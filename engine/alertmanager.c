@@ -355,13 +355,34 @@ static void curl_start(void)
     mill_assert(rc == CURLE_OK);
 }
 
+/* The API's address, and the user and password before the host apart from it, so that no log line shows them. */
+static void set_address(struct mill__alertmanager *am, const char *url)
+{
+    struct mill_buffer address = {0};
+    const char *host = strstr(url, "://") + 3, *user = host;
+    size_t n = strlen(url);
+
+    for (const char *p = host; *p != '\0' && *p != '/'; p++) {
+        host = *p == '@' ? p + 1 : host;
+    }
+    while (n > 0 && url[n - 1] == '/') {
+        n--;
+    }
+    mill_buffer_printf(&address, "%.*s%.*s/api/v2/alerts", (int)(user - url), url, (int)(url + n - host), host);
+    am->url = mill_strdup(mill_buffer_cstr(&address));
+    mill_buffer_reset(&address);
+    if (host > user) {
+        mill_buffer_printf(&address, "%.*s", (int)(host - 1 - user), user);
+        am->auth = mill_strdup(mill_buffer_cstr(&address));
+    }
+    mill_buffer_clear(&address);
+}
+
 int mill__alertmanager_open(const struct mill__alertmanager_options *options, struct mill__alertmanager **ret_am,
                             struct mill_error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_condattr_t monotonic;
-    struct mill_buffer url = {0};
-    size_t n = strlen(options->url);
 
     if (strncmp(options->url, "http://", 7) != 0 && strncmp(options->url, "https://", 8) != 0) {
         return mill_fail(err, MILL_ECONFIG, "alertmanager '%s': expected a URL such as http://127.0.0.1:9093",
@@ -369,13 +390,7 @@ int mill__alertmanager_open(const struct mill__alertmanager_options *options, st
     }
     pthread_once(&once, curl_start);
     struct mill__alertmanager *am = mill_calloc(1, sizeof(*am));
-    while (n > 0 && options->url[n - 1] == '/') {
-        n--;
-    }
-    mill_buffer_printf(&url, "%.*s/api/v2/alerts", (int)n, options->url);
-    am->url = mill_strdup(mill_buffer_cstr(&url));
-    mill_buffer_clear(&url);
-    am->auth = options->auth == NULL ? NULL : mill_strdup(options->auth);
+    set_address(am, options->url);
     am->project = mill_strdup(options->project);
     am->resend_us = options->resend_us > 0 ? options->resend_us : MILL_US_PER_MINUTE;
     am->keep_resolved_us = options->keep_resolved_us > 0 ? options->keep_resolved_us : 5 * MILL_US_PER_MINUTE;

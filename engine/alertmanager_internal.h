@@ -17,8 +17,7 @@
 struct mill__alertmanager;
 
 struct mill__alertmanager_options {
-    const char *url;              /* "http://127.0.0.1:9093": the API's path is added */
-    const char *auth;             /* "user:password" or NULL */
+    const char *url;              /* "http://user:password@127.0.0.1:9093": the API's path is added */
     const char *project;          /* a label */
     int64_t resend_us;            /* default 1 min; what fires ends by itself after three of them */
     int64_t keep_resolved_us;     /* how long a resolved one is said; default 5 min */

@@ -313,7 +313,8 @@ struct mill__raw_monitor {
     struct mill__texts features, categorical;
     int64_t window_us, every_us, max_segments, break_points, idle_timeout_us;
     bool score;
-    const struct mill__node *reference, *rule, *alertmanager;
+    const struct mill__node *reference, *rule;
+    struct mill__text alertmanager;
     struct {
         const struct mill__node *node;
         int64_t fire_after, resolve_after, repeat_us;

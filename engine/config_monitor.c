@@ -363,6 +363,16 @@ static void resolve_profile_spec(struct monitor *m)
     spec->segments_max = m->config->has_segments ? (uint32_t)m->raw->max_segments : 0;
 }
 
+static void resolve_alertmanager(struct monitor *m)
+{
+    const struct mill__text *url = &m->raw->alertmanager;
+
+    m->config->alertmanager = url->s;
+    if (url->s != NULL && strncmp(url->s, "http://", 7) != 0 && strncmp(url->s, "https://", 8) != 0) {
+        mill__problem(m->c, url->node, "'alertmanager': expected http://... or https://..., found '%s'", url->s);
+    }
+}
+
 static bool find_model(struct monitor *m)
 {
     const char **names = mill_arena_array(m->c->arena, const char *, m->project->model_count);
@@ -396,6 +406,7 @@ static void resolve_monitor(struct mill__config *c, const struct mill__raw_monit
     config->spec.model_version = m.model->version != NULL ? m.model->version : "";
     resolve_times(&m);
     resolve_rule(&m);
+    resolve_alertmanager(&m);
     if (service_of(&m)->feature_count == 0) {
         return; /* the service has problems of its own */
     }

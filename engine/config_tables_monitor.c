@@ -249,10 +249,12 @@ static const struct mill__option monitor_options[] = {
      SINCE,
      .help = "when retraining is asked for"},
     {.key = "alertmanager",
-     .type = MILL__OPTION_LATER,
+     .type = MILL__OPTION_STRING,
      AT(RAW, alertmanager),
+     .flags = MILL__HIDES_PASSWORD,
      SINCE,
-     .help = "the webhook is not there yet; read alerts from their topic, or alert on the metrics"},
+     .help = "URL of an Alertmanager that is told what fires, maybe with user:password@ before the host",
+     .example = "http://127.0.0.1:9093"},
 };
 #undef RAW
 const struct mill__table mill__monitor_table = TABLE("monitor", struct mill__raw_monitor, monitor_options);

@@ -17,7 +17,7 @@ struct mill__contributor {
     const struct mill_profile *profile; /* that it counts against; NULL: gathers rows */
     const struct mill_column **columns; /* of the batch at hand */
     /* What the monitor was told: everything before is handed over. */
-    int64_t progress_us; /* INT64_MIN: nothing yet */
+    int64_t progress_us;    /* INT64_MIN: nothing yet */
     bool is_idle, is_known; /* is_known: it was told anything */
 };
 

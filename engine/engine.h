@@ -85,6 +85,7 @@ struct mill_monitor_config {
     bool has_segments;
     struct mill_monitor_column segment;
     const char *reference_file; /* profile; NULL: made of the stream */
+    const char *alertmanager;   /* URL; NULL: none */
     int64_t idle_timeout_us;
     unsigned line, col;
 };

@@ -19,6 +19,7 @@
 
 #include <pthread.h>
 
+#include "engine/alertmanager_internal.h"
 #include "engine/plan_internal.h"
 
 struct mill__evaluator;
@@ -35,7 +36,8 @@ struct mill__watch {
     const struct mill__plan_monitor *plan;
     uint32_t number; /* of the plan's monitors */
     struct mill_drift_monitor *monitor;
-    int64_t *progress_us; /* per contributor, as it was told; INT64_MIN: not yet */
+    struct mill__alertmanager *alertmanager; /* NULL: none */
+    int64_t *progress_us;                    /* per contributor, as it was told; INT64_MIN: not yet */
     bool *is_idle;
     int64_t evaluated_us; /* end of the last window; INT64_MIN: none yet */
     bool has_news;

@@ -102,6 +102,9 @@ static void on_alert(void *context, const struct mill_drift_alert *alert)
     mill_drift_alert_write_json(alert, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
     send_event(watch, e->alerts_topic, &(struct event){alert->id, "drift.alert", alert->report->end_us});
     mill__drift_metrics_alert(e->metrics, alert);
+    if (watch->alertmanager != NULL) {
+        mill__alertmanager_put(watch->alertmanager, alert);
+    }
     mill_log(alert->severity == MILL_SEVERITY_MAJOR ? MILL_LOG_WARNING : MILL_LOG_INFO, "drift",
              "monitor '%s': '%s' is %s (%s)", watch->plan->spec.name, feature, mill_severity_name(alert->severity),
              mill_alert_status_name(alert->status));

@@ -222,6 +222,29 @@ static void open_watch(struct mill__slot *slot, struct mill__watch *watch)
     }
 }
 
+static void put_firing(void *context, const struct mill_drift_alert *alert)
+{
+    mill__alertmanager_put(context, alert);
+}
+
+/* What fired before is said from here on by this process. */
+static void open_alertmanager(struct mill__watch *watch)
+{
+    const char *labels[] = {"monitor", watch->plan->spec.name, NULL};
+    struct mill__alertmanager_options options = {.url = watch->plan->config->alertmanager,
+                                                 .project = watch->plan->spec.project};
+    struct mill_error err;
+
+    if (options.url == NULL) {
+        return;
+    }
+    options.failures = mill_metrics_counter(watch->evaluator->engine->metrics, "drift_alertmanager_failures_total",
+                                            "Times that Alertmanager did not take what fires.", labels);
+    int rc = mill__alertmanager_open(&options, &watch->alertmanager, &err);
+    mill_assert(rc == MILL_OK); /* the project file was checked */
+    mill_drift_monitor_each_firing(watch->monitor, put_firing, watch->alertmanager);
+}
+
 void mill__slot_restore(struct mill__slot *slot)
 {
     qsort(slot->records, slot->record_count, sizeof(*slot->records), compare_records);
@@ -236,6 +259,7 @@ void mill__slot_restore(struct mill__slot *slot)
     }
     for (uint32_t i = 0; i < slot->watch_count; i++) {
         pass_on_progress(&slot->watches[i]);
+        open_alertmanager(&slot->watches[i]);
     }
     slot->is_restored = true;
     slot->record_count = 0;
@@ -274,6 +298,7 @@ void mill__slot_free(struct mill__slot *slot)
 {
     for (uint32_t i = 0; i < slot->watch_count; i++) {
         mill__drift_metrics_unset(slot->evaluator->metrics, slot->watches[i].plan->spec.name);
+        mill__alertmanager_close(slot->watches[i].alertmanager);
         mill_drift_monitor_free(slot->watches[i].monitor);
         free(slot->watches[i].progress_us);
         free(slot->watches[i].is_idle);

@@ -24,7 +24,7 @@ struct fixture {
     struct mill_drift_monitor *monitor;
     uint32_t reports, alerts, expired;
     int64_t last_start_us, last_end_us;
-    uint64_t last_rows;
+    uint64_t last_rows, fingerprints;
 };
 
 static void on_report(void *context, const struct mill_drift_report *report)
@@ -36,11 +36,27 @@ static void on_report(void *context, const struct mill_drift_report *report)
     f->last_rows = report->row_count;
 }
 
+/* What fires is counted and its fingerprints are added up. */
 static void on_alert(void *context, const struct mill_drift_alert *alert)
 {
     struct fixture *f = context;
-    (void)alert;
     f->alerts++;
+    f->fingerprints += strtoull(alert->fingerprint, NULL, 16);
+}
+
+struct firing {
+    uint32_t count;
+    uint64_t fingerprints;
+};
+
+static void on_firing(void *context, const struct mill_drift_alert *alert)
+{
+    struct firing *firing = context;
+    assert_true(alert->status == MILL_ALERT_FIRING && alert->is_repeat && alert->severity > MILL_SEVERITY_NONE);
+    assert_string_equal(alert->report->monitor, "inputs");
+    assert_true(alert->result == NULL || alert->result->feature != NULL);
+    firing->count++;
+    firing->fingerprints += strtoull(alert->fingerprint, NULL, 16);
 }
 
 static void on_trigger(void *context, const struct mill_retrain_trigger *trigger,
@@ -319,6 +335,10 @@ static void test_state(void **state)
     mill_drift_monitor_save(loaded, &again);
     assert_int_equal(saved.n, again.n);
     assert_memory_equal(saved.p, again.p, saved.n);
+    struct firing firing = {0};
+    mill_drift_monitor_each_firing(loaded, on_firing, &firing);
+    assert_int_equal(firing.count, f->alerts); /* one evaluation: all that was said fires */
+    assert_true(firing.fingerprints == f->fingerprints);
     for (size_t i = 0; i < saved.n; i++) {
         struct mill_slice cut = {saved.p, i};
         assert_int_equal(mill_drift_monitor_load(loaded, cut, &err), MILL_EDATA);

@@ -101,6 +101,7 @@ static int judge(const char *request)
     }
     json_t *alerts = json_loads(strstr(request, "\r\n\r\n") + 4, 0, &bad);
     if (strncmp(request, "POST /api/v2/alerts HTTP/1.1\r\n", 30) != 0 ||
+        strstr(request, "Authorization: Basic bWlsbDpzM2NyZXQ=\r\n") == NULL ||
         strstr(request, "Content-Type: application/json\r\n") == NULL || alerts == NULL || !is_valid(alerts)) {
         server.refused++;
         json_decref(alerts);
@@ -152,7 +153,7 @@ static void server_start(uint16_t port)
     assert_int_equal(bind(server.socket, (struct sockaddr *)&address, size), 0);
     assert_int_equal(listen(server.socket, 16), 0);
     assert_int_equal(getsockname(server.socket, (struct sockaddr *)&address, &size), 0);
-    snprintf(server.url, sizeof(server.url), "http://127.0.0.1:%u/", ntohs(address.sin_port));
+    snprintf(server.url, sizeof(server.url), "http://mill:s3cret@127.0.0.1:%u/", ntohs(address.sin_port));
     atomic_store(&server.stop, false);
     atomic_store(&server.failures_left, 0);
     server.requests = server.refused = 0;
@@ -305,7 +306,7 @@ static void test_down_at_start(void **state)
 
     (void)state;
     server_start(0); /* a port of our own */
-    assert_int_equal(sscanf(server.url, "http://127.0.0.1:%u/", &port), 1);
+    assert_int_equal(sscanf(server.url, "http://mill:s3cret@127.0.0.1:%u/", &port), 1);
     struct mill__alertmanager *am = open_client(10000000, 10000000);
     server_stop();
     put(am, MILL_ALERT_FIRING, MILL_SEVERITY_MAJOR);
