@@ -297,9 +297,30 @@ static void check_reachable(struct mill__config *c, const struct mill__raw_model
     }
 }
 
+/* Types of a service's features; NULL where one of its views does not compile, which is reported elsewhere. */
+static const enum mill_type *feature_types(struct mill__config *c, const struct mill_project *project,
+                                           const struct mill_service_config *service)
+{
+    enum mill_type *types = mill_arena_array(c->arena, enum mill_type, service->feature_count);
+    for (uint32_t v = 0; v < service->view_count; v++) {
+        struct mill_view *view = NULL;
+        if (mill_view_compile(&project->views[service->views[v]].spec, &view, NULL) < 0) {
+            return NULL;
+        }
+        const struct mill_schema *schema = mill_view_schema(view);
+        for (uint32_t i = 0; i < service->feature_count; i++) {
+            if (service->features[i].view == service->views[v]) {
+                types[i] = schema->fields[service->features[i].column].type;
+            }
+        }
+        mill_view_free(view);
+    }
+    return types;
+}
+
 static void check_model_file(struct mill__config *c, const struct mill__raw_model *raw,
-                             const struct mill_service_config *service, const struct mill_model_config *config,
-                             const char *sha256)
+                             const struct mill_project *project, const struct mill_service_config *service,
+                             const struct mill_model_config *config, const char *sha256)
 {
     struct mill_model *model;
     struct mill_error err;
@@ -322,7 +343,8 @@ static void check_model_file(struct mill__config *c, const struct mill__raw_mode
             names[i] = service->features[i].name;
             columns[i] = i;
         }
-        if (mill_model_bind(model, names, NULL, columns, service->feature_count, c->arena, &input, &err) < 0) {
+        const enum mill_type *types = feature_types(c, project, service);
+        if (mill_model_bind(model, names, types, columns, service->feature_count, c->arena, &input, &err) < 0) {
             mill__problem(c, raw->uri.node, "model '%s' does not fit feature service '%s': %s", raw->name.s,
                           service->name, err.msg);
         }
@@ -350,7 +372,7 @@ static void resolve_model(struct mill__config *c, const struct mill__raw_model *
         model->file = files.file;
         model->version = files.version;
         model->profile = files.profile;
-        check_model_file(c, raw, service, model, files.sha256);
+        check_model_file(c, raw, project, service, model, files.sha256);
     }
 }
 

@@ -228,6 +228,44 @@ static void test_dense_lists(void **state)
     unsetenv("MILL_KERNEL");
 }
 
+/* One long branch whose every node tests a feature of its own: what a tile of rows takes grows with the features. */
+static void test_wide(void **state)
+{
+    enum { LEAVES = 30000, DEPTH = 60 };
+    struct mill_buffer text = {0};
+    char message[512] = "";
+    unsigned left = LEAVES, feature = 0;
+    (void)state;
+    warm_up();
+    mill_buffer_printf(&text, "tree\nmax_feature_idx=%d\nobjective=regression\n", LEAVES);
+    for (unsigned tree = 0; left > 0; tree++) {
+        unsigned leaves = left < DEPTH ? left : DEPTH, inner = leaves - 1;
+        mill_buffer_printf(&text, "\nTree=%u\nnum_leaves=%u\nsplit_feature=", tree, leaves);
+        for (unsigned i = 0; i < inner; i++) {
+            mill_buffer_printf(&text, "%u ", feature++);
+        }
+        mill_buffer_add_string(&text, "\nthreshold=");
+        repeat(&text, "0.5 ", inner);
+        mill_buffer_add_string(&text, "\nleft_child=");
+        for (unsigned i = 1; i <= inner; i++) {
+            mill_buffer_printf(&text, "%d ", i < inner ? (int)i : -1);
+        }
+        mill_buffer_add_string(&text, "\nright_child=");
+        for (unsigned i = 1; i <= inner; i++) {
+            mill_buffer_printf(&text, "-%u ", i + 1);
+        }
+        mill_buffer_add_string(&text, "\nleaf_value=");
+        repeat(&text, "1.25 ", leaves);
+        mill_buffer_add_string(&text, "\n");
+        left -= leaves;
+    }
+    mill_buffer_add_string(&text, "\nend of trees\n");
+    if (!load("wide", text.p, text.n, message)) {
+        fail_msg("%s", message);
+    }
+    mill_buffer_clear(&text);
+}
+
 /* Small files that claim to be large. UBJSON counts stand as 8 big-endian bytes after 'L'. */
 static void test_claims(void **state)
 {
@@ -315,10 +353,8 @@ static void test_claims(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_models),
-        cmocka_unit_test(test_tuned),
-        cmocka_unit_test(test_dense_lists),
-        cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_models), cmocka_unit_test(test_tuned),  cmocka_unit_test(test_dense_lists),
+        cmocka_unit_test(test_wide),   cmocka_unit_test(test_claims),
     };
     return cmocka_run_group_tests_name("inference/memory", tests, NULL, NULL);
 }
