@@ -5,7 +5,7 @@
  *   bench_drift locate                     ns a value from value to slot, by distribution and number of break-points
  *   bench_drift stream                     ns a value through the counter: panes by event time, nulls, moments,
  * segments bench_drift compare DIR [ROWS [REF]]   30 features x ROWS (1,000,000) against a reference of REF (100,000)
- * rows: counting and evaluating; writes the data to DIR for bench/peers/drift.py bench_drift slide a further check of a
+ * rows: counting and evaluating; writes the data to DIR for bench/drift/peers.py bench_drift slide a further check of a
  * sliding window: a pane in, a pane out, everything evaluated
  */
 #include <math.h>

@@ -38,6 +38,7 @@ struct walk {
     const struct mill_drift_counts *counts;
     uint32_t first, last;   /* the outer finite break-points */
     double n1, n2;          /* of reference and window */
+    double per1, per2;      /* 1 / n1, 1 / n2: a division a break-point is most of the time */
     double distance, error; /* between the outer break-points */
     double clipped;         /* mean of the window's values cut to [first, last] */
     double clipped_error;
@@ -48,13 +49,14 @@ static void pass_gap(struct walk *walk, uint32_t i, double c1, double c2)
 {
     const struct mill_profile_feature *feature = walk->feature;
     double low = feature->breaks[i - 1], half = feature->breaks[i] / 2 - low / 2;
-    double g1 = (double)feature->slots[2 * i], g2 = (double)walk->counts->slots[2 * i];
+    double share1 = (double)feature->slots[2 * i] * walk->per1,
+           share2 = (double)walk->counts->slots[2 * i] * walk->per2;
+    double f1 = c1 * walk->per1, f2 = c2 * walk->per2;
 
-    walk->distance += half * fabs(c1 / walk->n1 - c2 / walk->n2);
-    walk->distance += half * fabs((c1 + g1) / walk->n1 - (c2 + g2) / walk->n2);
-    walk->error += half * (g1 / walk->n1 + g2 / walk->n2);
-    walk->clipped += g2 / walk->n2 * (low + half);
-    walk->clipped_error += g2 * half / walk->n2;
+    walk->distance += half * (fabs(f1 - f2) + fabs((f1 + share1) - (f2 + share2)));
+    walk->error += half * (share1 + share2);
+    walk->clipped += share2 * (low + half);
+    walk->clipped_error += share2 * half;
 }
 
 static void walk_slots(struct walk *walk)
@@ -70,7 +72,7 @@ static void walk_slots(struct walk *walk)
         }
         c1 += (double)feature->slots[2 * i] + (double)feature->slots[2 * i + 1];
         c2 += (double)current[2 * i] + (double)current[2 * i + 1];
-        walk->clipped += (double)current[2 * i + 1] / walk->n2 * feature->breaks[i];
+        walk->clipped += (double)current[2 * i + 1] * walk->per2 * feature->breaks[i];
     }
     walk->clipped += (double)current[2 * walk->last + 2] / walk->n2 * feature->breaks[walk->last];
 }
@@ -116,7 +118,12 @@ void mill__wasserstein_slots(const struct mill_profile_feature *feature, const s
                              double *ret_distance, double *ret_error_max)
 {
     uint64_t n1 = feature->row_count - feature->null_count, n2 = counts->row_count - counts->null_count;
-    struct walk walk = {.feature = feature, .counts = counts, .n1 = (double)n1, .n2 = (double)n2};
+    struct walk walk = {.feature = feature,
+                        .counts = counts,
+                        .n1 = (double)n1,
+                        .n2 = (double)n2,
+                        .per1 = 1 / (double)n1,
+                        .per2 = 1 / (double)n2};
 
     *ret_distance = *ret_error_max = NAN;
     if (n1 == 0 || n2 == 0 || !find_finite(&walk)) {
