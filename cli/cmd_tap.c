@@ -27,10 +27,11 @@ static const struct mill_cli_option options[] = {
 
 static const struct mill_cli_command command = {
     .name = "tap",
-    .arguments = "rows|scores|dead-letter",
+    .arguments = "rows|scores|dead-letter|drift-reports|drift-alerts|retrain",
     .summary = "Prints the records of an output topic as they come, one a line, until Ctrl-C.\n"
                "Rows go to Kafka only for feature views with a `topic:`.",
     .examples = "  tidemill tap scores -c flights.yaml --limit 10\n"
+                "  tidemill tap drift-alerts -c flights.yaml --from-beginning --timeout 5\n"
                 "  tidemill tap dead-letter -c flights.yaml --from-beginning --timeout 5\n",
     .options = options,
     .project = true,
@@ -75,17 +76,27 @@ static int find_rows_topic(const struct mill_project *project, const char **ret_
 static int find_topic(const struct mill_project *project, const char *what, const char **ret_topic,
                       struct mill_error *err)
 {
+    const struct mill_output_config *output = &project->output;
+    const struct {
+        const char *what, *topic;
+    } known[] = {{"scores", output->scores_topic},
+                 {"dead-letter", output->dead_letter_topic},
+                 {"drift-reports", output->drift_reports_topic},
+                 {"drift-alerts", output->drift_alerts_topic},
+                 {"retrain", output->retrain_topic}};
+
     if (strcmp(what, "rows") == 0) {
         return find_rows_topic(project, ret_topic, err);
     }
-    if (strcmp(what, "scores") == 0) {
-        *ret_topic = project->output.scores_topic;
-    } else if (strcmp(what, "dead-letter") == 0) {
-        *ret_topic = project->output.dead_letter_topic;
-    } else {
-        return mill_fail(err, MILL_EUSAGE, "'%s' is none of 'rows', 'scores', 'dead-letter'", what);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(what, known[i].what) == 0) {
+            *ret_topic = known[i].topic;
+            return MILL_OK;
+        }
     }
-    return MILL_OK;
+    return mill_fail(err, MILL_EUSAGE,
+                     "'%s' is none of 'rows', 'scores', 'dead-letter', 'drift-reports', 'drift-alerts', 'retrain'",
+                     what);
 }
 
 static int follow(struct mill_tail *tail, struct mill_error *err)

@@ -79,6 +79,9 @@ void mill_drift_counter_set_profile(struct mill_drift_counter *counter, const st
     mill_buffer_clear(&rows);
 }
 
+/* Of a part of rows that were gathered: parts travel as records of a topic. */
+static const size_t gathered_bytes_max = 512 << 10;
+
 static int64_t pane_of(const struct mill_drift_counter *counter, int64_t time_us)
 {
     int64_t width = counter->options.pane_us, past = time_us % width;
@@ -166,7 +169,7 @@ static struct mill__pane *pane_for_row(struct mill_drift_counter *counter, const
     int64_t start_us = pane_of(counter, time_us);
     struct mill__pane *pane = mill__counter_find_pane(counter, start_us);
 
-    if (pane != NULL && pane->row_count < counter->pane_rows_max) {
+    if (pane != NULL && pane->row_count < counter->pane_rows_max && pane->rows.n < gathered_bytes_max) {
         return pane;
     }
     if (counter->has_profile) {

@@ -96,9 +96,6 @@ static void bind_given(struct binding *b, const struct mill__option *option, con
             memcpy(slot, &node, sizeof(node));
         }
         return;
-    case MILL__OPTION_LATER:
-        mill__problem(b->c, node, "'%s': %s", key, option->help);
-        return;
     case MILL__OPTION_BOOL:
     case MILL__OPTION_INTEGER:
     case MILL__OPTION_NUMBER:

@@ -129,7 +129,6 @@ enum mill__option_type {
     MILL__OPTION_SECTION,  /* the table's struct */
     MILL__OPTION_SECTIONS, /* struct mill__sections of the table's structs */
     MILL__OPTION_ANY,      /* const struct mill__node *: read by the resolver; `expected` says what it takes */
-    MILL__OPTION_LATER,    /* known, but not there yet: refused with the help text */
 };
 
 enum {

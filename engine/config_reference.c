@@ -36,7 +36,6 @@ const char *mill__option_type_name(const struct mill__option *option)
     case MILL__OPTION_SECTIONS:
         return "list of mappings";
     case MILL__OPTION_ANY:
-    case MILL__OPTION_LATER:
         return "";
     case MILL__OPTION_STRING:
     default:

@@ -60,7 +60,7 @@ static const char *find_env(struct mill__config *c, const char *key)
 bool mill__option_is_scalar(const struct mill__option *option)
 {
     return option->type != MILL__OPTION_SECTION && option->type != MILL__OPTION_SECTIONS &&
-           option->type != MILL__OPTION_ANY && option->type != MILL__OPTION_LATER;
+           option->type != MILL__OPTION_ANY;
 }
 
 /* --set before the environment before the file. */

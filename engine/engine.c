@@ -16,6 +16,7 @@ enum {
     IDLE_ROUNDS = 10, /* of WATCH_MS without a step forward: the end */
     PANES_PARTITIONS_MAX = 8,
 };
+#define LARGE_RECORD   "67108864" /* parts of panes and profiles are often larger than the usual megabyte */
 #define LEAVE_AFTER_NS (30 * INT64_C(1000000000))
 
 void mill__nap_ms(int ms)
@@ -119,6 +120,24 @@ static int number_views(struct mill_engine *engine, struct mill_error *err)
     return rc < 0 ? rc : MILL_OK;
 }
 
+/* librdkafka refuses records of more than a megabyte by itself, where the project does not say otherwise. */
+static const char *const *allow_large_records(const struct mill_project *project)
+{
+    const char *const *pairs = project->kafka.librdkafka;
+    uint32_t count = 0;
+
+    for (; pairs[count] != NULL; count += 2) {
+        if (strcmp(pairs[count], "message.max.bytes") == 0) {
+            return pairs;
+        }
+    }
+    const char **more = mill_arena_zarray(project->arena, const char *, count + 3);
+    memcpy(more, pairs, count * sizeof(const char *));
+    more[count] = "message.max.bytes";
+    more[count + 1] = LARGE_RECORD;
+    return more;
+}
+
 static int open_engine(struct mill_engine *engine, struct mill_error *err)
 {
     const struct mill_project *project = engine->project;
@@ -127,7 +146,7 @@ static int open_engine(struct mill_engine *engine, struct mill_error *err)
         .brokers = project->kafka.brokers,
         .group = project->kafka.group,
         .client_id = "tidemill",
-        .librdkafka = project->kafka.librdkafka,
+        .librdkafka = project->monitor_count > 0 ? allow_large_records(project) : project->kafka.librdkafka,
         .on_log = on_kafka_log,
     };
     /* Compiled once without Kafka, so that models and views are found wrong before anything is waited for. */
@@ -295,7 +314,7 @@ static int make_topic(struct mill_engine *engine, const char *topic, int32_t cou
 /* The panes topic keeps the partitions that it was made with: all processes must agree on where a monitor is. */
 static int make_drift_topics(struct mill_engine *engine, struct mill_error *err)
 {
-    static const char *const compacted[] = {"cleanup.policy", "compact", NULL};
+    static const char *const compacted[] = {"cleanup.policy", "compact", "max.message.bytes", LARGE_RECORD, NULL};
     const struct mill_output_config *output = &engine->project->output;
     const char *const results[] = {output->drift_reports_topic, output->drift_alerts_topic, output->retrain_topic};
     int32_t count = (int32_t)engine->plan->monitor_count, found;
@@ -448,14 +467,29 @@ static void watch_for_end(struct mill_engine *engine)
     mill_engine_stop(engine);
 }
 
-static void start_evaluator(struct mill_engine *engine)
+/* The references that are there are known before the first row is counted. */
+static int open_evaluator(struct mill_engine *engine, struct mill_error *err)
 {
     if (engine->plan->monitor_count == 0) {
-        return;
+        return MILL_OK;
     }
     engine->evaluator = mill_calloc(1, sizeof(*engine->evaluator));
     engine->evaluator->engine = engine;
     engine->evaluator->plan = engine->plan;
+    int rc = mill__evaluator_read_references(engine->evaluator, err);
+    if (rc < 0) {
+        mill_tail_close(engine->evaluator->references);
+        free(engine->evaluator);
+        engine->evaluator = NULL;
+    }
+    return rc;
+}
+
+static void start_evaluator(struct mill_engine *engine)
+{
+    if (engine->evaluator == NULL) {
+        return;
+    }
     int rc = pthread_create(&engine->evaluator->thread, NULL, mill__evaluator_main, engine->evaluator);
     mill_assert(rc == 0);
 }
@@ -495,7 +529,8 @@ static int join_shards(struct mill_engine *engine, struct mill_error *err)
 int mill_engine_run(struct mill_engine *engine, struct mill_error *err)
 {
     int rc = prepare(engine, err);
-    if (rc < 0 || is_stopping(engine)) {
+    rc = rc < 0 || is_stopping(engine) ? rc : open_evaluator(engine, err);
+    if (rc < 0 || (is_stopping(engine) && engine->evaluator == NULL)) {
         return rc;
     }
     start_shards(engine);

@@ -24,6 +24,10 @@ static int on_assigned(void *context, struct mill_partition *partition, unsigned
     e->slots = slot;
     *ret_offset = low;
     *ret_user = slot;
+    if (slot->watch_count > 0) {
+        mill_log(MILL_LOG_INFO, "drift", "this process evaluates partition %d of topic '%s': %u monitors", number,
+                 e->engine->project->output.drift_panes_topic, slot->watch_count);
+    }
     return MILL_OK;
 }
 
@@ -223,7 +227,7 @@ static int open_outputs(struct mill__evaluator *e, struct mill_error *err)
 }
 
 /* Kafka was there a moment ago; where it is not any more, it is waited for. */
-static int wait_for_references(struct mill__evaluator *e, struct mill_error *err)
+int mill__evaluator_read_references(struct mill__evaluator *e, struct mill_error *err)
 {
     int rc = MILL_OK;
 
@@ -254,7 +258,6 @@ static int open_consumer(struct mill__evaluator *e, struct mill_error *err)
 static int run(struct mill__evaluator *e, struct mill_error *err)
 {
     MILL_TRY(open_outputs(e, err));
-    MILL_TRY(wait_for_references(e, err));
     MILL_TRY(open_consumer(e, err));
     return run_loop(e, err);
 }

@@ -79,6 +79,9 @@ struct mill__evaluator {
 };
 
 /* evaluator.c */
+/* All references that were published before, so that neither shards nor monitors make them twice. Before the thread
+ * starts. */
+int mill__evaluator_read_references(struct mill__evaluator *evaluator, struct mill_error *err) MILL_MUST_CHECK;
 void *mill__evaluator_main(void *evaluator);
 
 /* evaluator_slot.c */

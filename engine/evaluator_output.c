@@ -105,8 +105,9 @@ static void on_alert(void *context, const struct mill_drift_alert *alert)
     if (watch->alertmanager != NULL) {
         mill__alertmanager_put(watch->alertmanager, alert);
     }
-    mill_log(alert->severity == MILL_SEVERITY_MAJOR ? MILL_LOG_WARNING : MILL_LOG_INFO, "drift",
-             "monitor '%s': '%s' is %s (%s)", watch->plan->spec.name, feature, mill_severity_name(alert->severity),
+    enum mill_log_level level = alert->severity == MILL_SEVERITY_MAJOR ? MILL_LOG_WARNING : MILL_LOG_INFO;
+    mill_log(alert->is_repeat ? MILL_LOG_DEBUG : level, "drift", "monitor '%s': '%s' is %s (%s)",
+             watch->plan->spec.name, feature, mill_severity_name(alert->severity),
              mill_alert_status_name(alert->status));
 }
 

@@ -103,6 +103,22 @@ static int decode_counter(struct mill__input *input, struct mill__contributor *c
     return mill_drift_counter_load(contributor->counter, (struct mill_slice){c.p, (size_t)(c.end - c.p)}, err);
 }
 
+/* A profile has come: what was gathered is counted against it. */
+static void adopt_references(struct mill__input *input)
+{
+    struct mill__shard *shard = input->shard;
+
+    for (uint32_t i = 0; i < input->contributors.count; i++) {
+        struct mill__contributor *contributor = &input->contributors.at[i];
+        const struct mill_profile *profile =
+            mill__reference_of(&shard->engine->references, shard->plan, number_of(shard, contributor));
+        if (contributor->profile == NULL && profile != NULL) {
+            mill_drift_counter_set_profile(contributor->counter, profile);
+            contributor->profile = profile;
+        }
+    }
+}
+
 int mill__input_open_drift(struct mill__input *input, struct mill_error *err)
 {
     struct mill__shard *shard = input->shard;
@@ -119,6 +135,7 @@ int mill__input_open_drift(struct mill__input *input, struct mill_error *err)
         }
     }
     mill_buffer_clear(&value);
+    adopt_references(input);
     return rc < 0 ? rc : MILL_OK;
 }
 
@@ -222,6 +239,7 @@ void mill__input_send_drift(struct mill__input *input)
     bool is_idle;
     int64_t complete_us = mill__input_complete(input, &is_idle);
 
+    adopt_references(input);
     for (uint32_t i = 0; i < input->contributors.count; i++) {
         struct mill__contributor *contributor = &input->contributors.at[i];
         struct sending s = {input, contributor};

@@ -17,6 +17,12 @@ static void on_undeliverable(void *context, const char *topic, struct mill_slice
     mill_counter_add(shard->metrics.undeliverable, 1);
     mill_log(MILL_LOG_ERROR, "kafka", "a record of %zu bytes for topic '%s' cannot be delivered: %s", value.n, topic,
              why);
+    if (strcmp(topic, shard->plan->project->output.drift_panes_topic) == 0 && shard->rc == MILL_OK) {
+        shard->rc = mill_fail(&shard->err, MILL_EDATA,
+                              "counts of %zu bytes cannot be sent to topic '%s', and windows without them would be "
+                              "wrong: %s; hint: raise the topic's max.message.bytes",
+                              value.n, topic, why);
+    }
 }
 
 int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err)

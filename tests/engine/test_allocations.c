@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "engine/admit_internal.h"
+#include "engine/contributor_internal.h"
 #include "engine/encode_internal.h"
 #include "engine/pass_internal.h"
 #include "engine/rekey_internal.h"
@@ -40,7 +41,8 @@ static void on_free(const volatile void *p)
 struct results {
     struct mill__encoder *encoder;
     struct mill_buffer text;
-    uint64_t rows, scores;
+    uint64_t rows, scores, parts;
+    struct mill__contributors contributors; /* of drift monitors */
 };
 
 static void on_row(void *context, struct mill__pass *pass, uint32_t use, uint32_t row, bool newest)
@@ -61,6 +63,48 @@ static void on_score(void *context, struct mill__pass *pass, const struct mill__
     mill_buffer_reset(&results->text);
     mill__encode_score(results->encoder, model, &pass->batch, row, values, 0, &results->text);
     results->scores++;
+}
+
+static void on_scored(void *context, struct mill__pass *pass, const struct mill__plan_model *model,
+                      const struct mill_column *score, uint32_t from, uint32_t to)
+{
+    struct results *results = context;
+    mill__contributors_count(&results->contributors, model, &pass->batch, score, from, to);
+}
+
+static void on_part(void *context, const struct mill_drift_part *part)
+{
+    struct results *results = context;
+    results->parts += part->bytes.n > 0;
+}
+
+struct gathering {
+    const struct mill_profile_spec *spec;
+    struct mill_profile_builder *builder;
+};
+
+static void on_gathered(void *context, const struct mill_drift_part *part)
+{
+    struct gathering *g = context;
+    struct mill_error err;
+    uint64_t rows;
+    assert_int_equal(mill_drift_part_build(part->bytes, g->spec, g->builder, &rows, &err), MILL_OK);
+    assert_true(rows > 0);
+}
+
+/* The first rows become the reference of the monitor, as in a stream without a profile. */
+static struct mill_profile *make_profile(struct mill__contributor *contributor)
+{
+    struct gathering g = {.spec = &contributor->monitor->spec.columns};
+    struct mill_profile *profile = NULL;
+    struct mill_error err;
+
+    g.builder = mill_profile_builder_new(g.spec);
+    mill_drift_counter_take(contributor->counter, INT64_C(4000000000000000), on_gathered, &g);
+    assert_int_equal(mill_profile_builder_finish(g.builder, &profile, &err), MILL_OK);
+    mill_profile_builder_free(g.builder);
+    mill__contributor_reset(contributor, profile);
+    return profile;
 }
 
 static void on_forward(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row)
@@ -110,7 +154,7 @@ static void one_batch(struct run *run, const struct mill_record *records, const 
     mill__pass_emit(&run->pass, sink);
 }
 
-static struct mill_project *load_project(void)
+static struct mill_project *load_project(const char *path)
 {
     struct mill_project_options options = {.offline = true};
     struct mill_problems problems = {0};
@@ -120,7 +164,7 @@ static struct mill_project *load_project(void)
     setenv("KAFKA_BROKERS", "none:1", 1);
     setenv("REDIS", "none:1", 1);
     setenv("STATE", "none", 1);
-    int rc = mill_project_load(MILL_SOURCE_DIR "/bench/stream/stream.yaml", &options, &project, &problems, &err);
+    int rc = mill_project_load(path, &options, &project, &problems, &err);
     for (uint32_t i = 0; i < problems.count; i++) {
         fprintf(stderr, "%u:%u: %s\n", problems.at[i].line, problems.at[i].col, problems.at[i].message);
     }
@@ -129,35 +173,49 @@ static struct mill_project *load_project(void)
     return project;
 }
 
-static void test_nothing_allocates_per_event(void **state)
+static void check_project(const char *path, uint32_t monitor_count)
 {
     static struct mill_record records[ROWS];
     static char texts[ROWS][160];
     struct run run = {0};
     struct results results = {0};
-    struct mill__sink sink = {.context = &results, .row = on_row, .score = on_score, .forward = on_forward};
+    struct mill__sink sink = {
+        .context = &results, .row = on_row, .score = on_score, .scored = on_scored, .forward = on_forward};
     struct mill_view_table_options table_options = {.entities_max = 1000};
-    struct mill_project *project = load_project();
+    struct mill_project *project = load_project(path);
+    struct mill_profile *profile = NULL;
     struct mill_error err = {0};
 
-    (void)state;
+    malloc_count = 0;
     assert_int_equal(mill__plan_open(project, &(struct mill__plan_options){0}, &run.plan, &err), MILL_OK);
     assert_int_equal(mill_view_table_open(run.plan->views[0], &table_options, &run.table, &err), MILL_OK);
     assert_int_equal(mill_decoder_open(&project->sources[0].spec, &run.decoder, &err), MILL_OK);
     results.encoder = mill__encoder_new(run.plan, true);
     mill__admission_init(&run.admission, &project->sources[0], INT64_MIN);
     mill__pass_init(&run.pass, run.plan, &run.plan->flows[0], 0, 0, &run.table);
+    mill__contributors_init(&results.contributors, run.plan, &run.plan->flows[0].stages[0], 0);
+    assert_int_equal(results.contributors.count, monitor_count);
     for (unsigned round = 0; round < WARM_UP + MEASURED; round++) {
         make_records(records, texts, round);
         is_counting = round >= WARM_UP;
         one_batch(&run, records, &sink);
+        if (profile != NULL) {
+            mill_drift_counter_take(results.contributors.at[0].counter, run.admission.newest_us - 60000000, on_part,
+                                    &results);
+        }
         is_counting = false;
+        if (round == 1 && monitor_count > 0) {
+            profile = make_profile(&results.contributors.at[0]);
+        }
     }
+    assert_true(results.parts >= monitor_count * MEASURED);
     assert_int_equal(results.rows, (WARM_UP + MEASURED) * ROWS);
     assert_int_equal(results.scores, (WARM_UP + MEASURED) * ROWS);
     if (malloc_count != 0) {
         fail_msg("%llu allocations for %d events after warm-up", (unsigned long long)malloc_count, MEASURED * ROWS);
     }
+    mill__contributors_clear(&results.contributors);
+    mill_profile_free(profile);
     mill__pass_clear(&run.pass);
     mill__admission_clear(&run.admission);
     mill__encoder_free(results.encoder);
@@ -168,9 +226,22 @@ static void test_nothing_allocates_per_event(void **state)
     mill_project_free(project);
 }
 
+static void test_nothing_allocates_per_event(void **state)
+{
+    (void)state;
+    check_project(MILL_SOURCE_DIR "/bench/stream/stream.yaml", 0);
+}
+
+static void test_nor_with_a_monitor(void **state)
+{
+    (void)state;
+    check_project(MILL_SOURCE_DIR "/bench/stream/stream_drift.yaml", 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_allocates_per_event)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_allocates_per_event),
+                                       cmocka_unit_test(test_nor_with_a_monitor)};
 
     if (__sanitizer_install_malloc_and_free_hooks == NULL) {
         puts("skipped: counting allocations needs the sanitizer's allocator (preset asan)");
