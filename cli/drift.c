@@ -7,6 +7,7 @@ static const struct mill_cli_subcommand subcommands[] = {
     {"profile", "make a reference profile of rows, or show one", mill_cli_drift_profile},
     {"status", "show what a running engine's monitors say", mill_cli_drift_status},
     {"simulate", "how often a rule fires where nothing drifts", mill_cli_drift_simulate},
+    {"trigger", "ask a running engine for retraining", mill_cli_drift_trigger},
     {NULL, NULL, NULL},
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tidemill drift: compare, profile, status, simulate. main.c calls the entry; the rest is shared by the drift_*.c
+/* tidemill drift: compare, profile, status, simulate, trigger. main.c calls the entry; the rest is shared by the drift_*.c
  * files. */
 #ifndef MILL_CLI_DRIFT_H
 #define MILL_CLI_DRIFT_H
@@ -13,6 +13,7 @@ int mill_cli_drift_compare(int argc, char **argv);
 int mill_cli_drift_profile(int argc, char **argv);
 int mill_cli_drift_status(int argc, char **argv);
 int mill_cli_drift_simulate(int argc, char **argv);
+int mill_cli_drift_trigger(int argc, char **argv);
 
 /* ------------------------------------------------------------------------------------------------
  * Rows of a file as columns (drift_table.c, drift_table_json.c)

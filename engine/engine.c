@@ -241,9 +241,14 @@ void mill_engine_summarize(struct mill_engine *engine, struct mill_engine_summar
     *ret_summary = sum;
 }
 
+int32_t mill__panes_partition_of(const char *monitor, int32_t partition_count)
+{
+    return (int32_t)(mill_hash64(monitor, strlen(monitor)) % (uint64_t)partition_count);
+}
+
 int32_t mill__panes_partition(const struct mill_engine *engine, const char *monitor)
 {
-    return (int32_t)(mill_hash64(monitor, strlen(monitor)) % (uint64_t)engine->panes_partitions);
+    return mill__panes_partition_of(monitor, engine->panes_partitions);
 }
 
 static bool is_stopping(const struct mill_engine *engine)

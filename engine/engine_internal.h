@@ -49,6 +49,7 @@ struct mill_kafka_options mill__engine_member(const struct mill_engine *engine, 
                                               struct mill_arena *arena);
 /* All records of a monitor are in one partition of the panes topic. */
 int32_t mill__panes_partition(const struct mill_engine *engine, const char *monitor);
+int32_t mill__panes_partition_of(const char *monitor, int32_t partition_count);
 
 /* Registers a shard's series; metrics.c. */
 void mill__shard_register_metrics(struct mill__shard *shard);

@@ -11,6 +11,7 @@
  * followed by another that evaluates the same windows to the same ids; once the state is there, nothing is said twice.
  *
  *   key of the state    monitor|s                                value: zigzag end of the last window | the monitor
+ *   key of a request    monitor|m                                value: zigzag wall time; a trigger asked for by hand
  *
  * evaluator.c is the thread; evaluator_slot.c what is known of a partition; evaluator_output.c what goes out.
  */
@@ -41,6 +42,7 @@ struct mill__watch {
     bool *is_idle;
     int64_t evaluated_us; /* end of the last window; INT64_MIN: none yet */
     bool has_news;
+    bool is_asked; /* for a trigger by hand */
 };
 
 struct mill__slot {

@@ -199,6 +199,20 @@ static void send_tombstones(struct mill__watch *watch)
     mill_buffer_reset(&e->gone);
 }
 
+/* A trigger by hand: once there is a window to speak of. The request goes with the tombstones: where this process dies
+ * before, the next one says the same trigger again. */
+static void ask(struct mill__watch *watch, const struct mill_drift_monitor_sink *sink)
+{
+    uint32_t before = watch->evaluator->emitted;
+
+    mill_drift_monitor_trigger(watch->monitor, sink);
+    if (watch->evaluator->emitted > before) {
+        watch->is_asked = false;
+        mill_buffer_printf(&watch->evaluator->gone, "%s|m", watch->plan->spec.name);
+        mill_buffer_add_byte(&watch->evaluator->gone, 0);
+    }
+}
+
 int mill__watch_emit(struct mill__watch *watch, struct mill_error *err)
 {
     struct mill__evaluator *e = watch->evaluator;
@@ -213,6 +227,9 @@ int mill__watch_emit(struct mill__watch *watch, struct mill_error *err)
     e->emitted = 0;
     mill_buffer_reset(&e->gone);
     mill_drift_monitor_run(watch->monitor, &sink, false);
+    if (watch->is_asked) {
+        ask(watch, &sink);
+    }
     if (e->emitted == 0) {
         return e->send_rc;
     }

@@ -108,6 +108,9 @@ static void take(struct mill__watch *watch, const struct pane_key *key, struct m
 {
     uint32_t contributor;
 
+    if (value.p != NULL && mill_slice_is(key->kind, "m")) {
+        watch->is_asked = watch->has_news = true;
+    }
     if (value.p == NULL || !find_contributor(watch, key, &contributor)) {
         return;
     }

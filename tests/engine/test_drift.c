@@ -284,9 +284,42 @@ static void test_online_equals_offline(void **state)
     assert_same(s, "shop.retrain", "retrain.jsonl", 1);
 }
 
+static uint64_t count_manual(struct stream *s)
+{
+    int64_t matching;
+    stream_count(s, "shop.retrain", "\"reason\":\"manual\"", &matching);
+    return (uint64_t)matching;
+}
+
+/* The request is taken by the process that evaluates the monitor, once, and not again by the next. */
+static void test_trigger_by_hand(void **state)
+{
+    struct stream *s = *state;
+    struct mill_engine_summary summary;
+    struct mill_problems problems;
+    struct mill_project *project;
+    struct mill_error err = {0};
+
+    produce(s, 0, EVENTS / 2);
+    assert_int_equal(stream_run(s, &summary, &err), MILL_OK);
+    assert_int_equal(count_manual(s), 0);
+    assert_int_equal(mill_project_load(s->project_file, &(struct mill_project_options){0}, &project, &problems, &err),
+                     MILL_OK);
+    mill_problems_clear(&problems);
+    const char *monitor = project->monitors[0].spec.name;
+    assert_int_equal(mill_engine_request_trigger(project, "by_countri", &err), MILL_EUSAGE);
+    assert_int_equal(mill_engine_request_trigger(project, monitor, &err), MILL_OK);
+    mill_project_free(project);
+    assert_int_equal(stream_run(s, &summary, &err), MILL_OK);
+    assert_int_equal(count_manual(s), 1);
+    assert_int_equal(stream_run(s, &summary, &err), MILL_OK);
+    assert_int_equal(count_manual(s), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_trigger_by_hand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_online_equals_offline, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
