@@ -22,11 +22,12 @@ _Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "a cnd_t is a pthread_co
 /* Read by the run-time library. librdkafka counts references to its buffers with atomics that are not instrumented, so
  * the last owner's free() looks like a race with the reads of the one before, and a new object's lock like one with
  * whoever found the object. What its locks order is seen all the same. RocksDB's skip list
- * is lock-free by such atomics, too. */
+ * is lock-free by such atomics, too, and so is its cache, into which LZ4 unpacks blocks that several threads read. */
 EXPORT const char *__tsan_default_suppressions(void);
 EXPORT const char *__tsan_default_suppressions(void)
 {
-    return "called_from_lib:librdkafka.so\ncalled_from_lib:librocksdb.so\nrace:^mtx_\nrace:^cnd_\n";
+    return "called_from_lib:librdkafka.so\ncalled_from_lib:librocksdb.so\ncalled_from_lib:liblz4.so\nrace:^mtx_\nrace:^"
+           "cnd_\n";
 }
 
 struct start {
