@@ -242,12 +242,10 @@ static int compare(struct mill_cli_comparisons *all, struct mill_cli_table *refe
 
 const char *mill_cli_drift_verdict(const struct mill_drift_result *result, char *text, size_t size)
 {
-    static const unsigned unjudged = MILL_CONDITION_TOO_FEW | MILL_CONDITION_REFERENCE_EMPTY;
-
     if (result->severity != MILL_SEVERITY_NONE) {
         snprintf(text, size, "%s drift", mill_severity_name(result->severity));
-    } else if ((result->conditions & unjudged) != 0) {
-        unsigned lowest = result->conditions & unjudged & -(result->conditions & unjudged);
+    } else if ((result->conditions & MILL_CONDITIONS_UNJUDGED) != 0) {
+        unsigned unjudged = result->conditions & MILL_CONDITIONS_UNJUDGED, lowest = unjudged & -unjudged;
         snprintf(text, size, "not judged: %s", mill_drift_condition_name((enum mill_drift_condition)lowest));
     } else {
         snprintf(text, size, "stable");

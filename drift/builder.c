@@ -14,7 +14,8 @@ struct mill_profile_builder {
     struct mill_profile_spec spec; /* what it points to is borrowed */
     struct mill__samples *samples; /* per field */
     struct mill__texts segments;
-    int64_t *times; /* per row, INT64_MIN where not known; calibrated profiles only */
+    uint32_t *segment_ids; /* per row, UINT32_MAX where it has none; with segment_by only */
+    int64_t *times;        /* per row, INT64_MIN where not known; calibrated profiles only */
     uint64_t row_count, capacity;
     int64_t newest_us, oldest_us;
     bool has_times;
@@ -71,13 +72,14 @@ void mill_profile_builder_free(struct mill_profile_builder *builder)
     }
     mill__texts_clear(&builder->segments);
     free(builder->samples);
+    free(builder->segment_ids);
     free(builder->times);
     free(builder);
 }
 
 static void grow(struct mill_profile_builder *builder, uint64_t extra)
 {
-    bool is_calibrated = builder->spec.calibration_window_us > 0;
+    bool is_calibrated = builder->spec.calibration_window_us > 0, has_segments = builder->spec.segment_by != NULL;
 
     if (builder->row_count + extra <= builder->capacity) {
         return;
@@ -87,9 +89,12 @@ static void grow(struct mill_profile_builder *builder, uint64_t extra)
         struct mill__samples *samples = &builder->samples[f];
         if (!mill__is_categorical(&builder->spec, f)) {
             samples->values = mill_realloc(samples->values, builder->capacity * sizeof(double));
-        } else if (is_calibrated) {
+        } else if (is_calibrated || has_segments) {
             samples->ids = mill_realloc(samples->ids, builder->capacity * sizeof(uint32_t));
         }
+    }
+    if (has_segments) {
+        builder->segment_ids = mill_realloc(builder->segment_ids, builder->capacity * sizeof(uint32_t));
     }
     if (is_calibrated) {
         builder->times = mill_realloc(builder->times, builder->capacity * sizeof(int64_t));
@@ -113,6 +118,15 @@ static void add_value(struct mill_profile_builder *builder, uint32_t f, const st
     }
 }
 
+static void add_segment(struct mill_profile_builder *builder, const struct mill_column *segment, uint32_t row)
+{
+    bool is_there = segment != NULL && mill__has_value(segment, row);
+    char room[MILL_NUMBER_TEXT_MAX];
+
+    builder->segment_ids[builder->row_count] =
+        is_there ? mill__texts_add(&builder->segments, mill__level_text(segment, row, room)) : UINT32_MAX;
+}
+
 static void add_time(struct mill_profile_builder *builder, int64_t time_us)
 {
     builder->oldest_us = !builder->has_times || time_us < builder->oldest_us ? time_us : builder->oldest_us;
@@ -124,8 +138,6 @@ void mill_profile_builder_add(struct mill_profile_builder *builder, const struct
                               const struct mill_column *segment, const int64_t *event_time_us, const uint64_t *live,
                               uint32_t from, uint32_t to)
 {
-    char room[MILL_NUMBER_TEXT_MAX];
-
     mill_assert(from <= to);
     grow(builder, to - from);
     for (uint32_t row = from; row < to; row++) {
@@ -135,8 +147,8 @@ void mill_profile_builder_add(struct mill_profile_builder *builder, const struct
         for (uint32_t f = 0; f < builder->spec.field_count; f++) {
             add_value(builder, f, columns[f], row);
         }
-        if (segment != NULL && mill__has_value(segment, row)) {
-            mill__texts_add(&builder->segments, mill__level_text(segment, row, room));
+        if (builder->segment_ids != NULL) {
+            add_segment(builder, segment, row);
         }
         if (event_time_us != NULL) {
             add_time(builder, event_time_us[row]);
@@ -153,26 +165,57 @@ uint64_t mill_profile_builder_rows(const struct mill_profile_builder *builder)
     return builder->row_count;
 }
 
-/* Per row the number of its calibration window, or UINT32_MAX: windows follow one another from the oldest row on; the
- * last one is left out unless it is whole. NULL where nothing is calibrated. */
-static uint32_t *make_panes(const struct mill_profile_builder *builder, uint32_t *ret_count)
+/* Calibration windows follow one another from the oldest row on; the last one is left out unless it is whole. No groups
+ * where nothing is calibrated. */
+static void group_windows(const struct mill_profile_builder *builder, struct mill__groups *groups)
 {
     int64_t width = builder->spec.calibration_window_us;
     int64_t span;
 
-    *ret_count = 0;
     if (builder->times == NULL || !builder->has_times ||
         __builtin_sub_overflow(builder->newest_us, builder->oldest_us, &span) || span / width >= WINDOWS_MAX) {
-        return NULL;
+        return;
     }
-    uint32_t *panes = mill_malloc(builder->row_count * sizeof(*panes));
-    *ret_count = (uint32_t)((span + 1) / width);
+    uint32_t *window = mill_malloc(builder->row_count * sizeof(*window));
+    uint32_t count = (uint32_t)((span + 1) / width);
     for (uint64_t row = 0; row < builder->row_count; row++) {
         bool is_known = builder->times[row] != INT64_MIN;
-        uint64_t pane = is_known ? (uint64_t)((builder->times[row] - builder->oldest_us) / width) : UINT32_MAX;
-        panes[row] = pane < *ret_count ? (uint32_t)pane : UINT32_MAX;
+        uint64_t number = is_known ? (uint64_t)((builder->times[row] - builder->oldest_us) / width) : UINT32_MAX;
+        window[row] = number < count ? (uint32_t)number : UINT32_MAX;
     }
-    return panes;
+    mill__groups_init(groups, window, builder->row_count, count);
+    free(window);
+}
+
+/* The most frequent segments, and all other rows together; no groups where there are no segments. */
+static void group_segments(const struct mill_profile_builder *builder, struct mill_profile *profile,
+                           struct mill__groups *groups)
+{
+    struct mill_slice *segments;
+
+    if (builder->spec.segment_by == NULL) {
+        return;
+    }
+    uint32_t *rank = mill_malloc((builder->segments.count + (size_t)1) * sizeof(*rank));
+    uint32_t count = mill__texts_top(&builder->segments, builder->spec.segments_max, &profile->arena, &segments, rank);
+    profile->segment_by = mill_arena_strdup(&profile->arena, builder->spec.segment_by);
+    profile->segment_count = count;
+    profile->segments = segments;
+    if (count > 0) {
+        uint32_t *segment = mill_malloc(builder->row_count * sizeof(*segment));
+        for (uint64_t row = 0; row < builder->row_count; row++) {
+            uint32_t id = builder->segment_ids[row];
+            segment[row] = id == UINT32_MAX || rank[id] == UINT32_MAX ? count : rank[id];
+        }
+        mill__groups_init(groups, segment, builder->row_count, count + 1);
+        free(segment);
+        uint64_t *rows = mill_arena_array(&profile->arena, uint64_t, count + (size_t)1);
+        for (uint32_t g = 0; g <= count; g++) {
+            rows[g] = groups->begin[g + 1] - groups->begin[g];
+        }
+        profile->segment_rows = rows;
+    }
+    free(rank);
 }
 
 static void finish_numeric(const struct mill_profile_builder *builder, const struct mill__samples *samples,
@@ -194,8 +237,9 @@ static void finish_numeric(const struct mill_profile_builder *builder, const str
     free(sorted);
 }
 
-static void finish_feature(const struct mill_profile_builder *builder, uint32_t f, const uint32_t *panes,
-                           uint32_t pane_count, struct mill_arena *arena, struct mill_profile_feature *feature)
+static void finish_feature(const struct mill_profile_builder *builder, uint32_t f, const struct mill__groups *windows,
+                           const struct mill__groups *segments, struct mill_arena *arena,
+                           struct mill_profile_feature *feature)
 {
     const struct mill__samples *samples = &builder->samples[f];
     uint32_t *rank = NULL;
@@ -212,24 +256,16 @@ static void finish_feature(const struct mill_profile_builder *builder, uint32_t 
     } else {
         finish_numeric(builder, samples, arena, feature);
     }
-    if (panes != NULL) {
-        mill__calibrate(samples, rank, panes, builder->row_count, pane_count, arena, feature);
+    if (windows->begin != NULL || segments->begin != NULL) {
+        uint32_t *slot = mill__slots_of_rows(samples, rank, builder->row_count, feature);
+        if (windows->begin != NULL) {
+            mill__calibrate(slot, windows, arena, feature);
+        }
+        if (segments->begin != NULL) {
+            mill__build_segments(samples, slot, segments, arena, feature);
+        }
+        free(slot);
     }
-    free(rank);
-}
-
-static void finish_segments(const struct mill_profile_builder *builder, struct mill_profile *profile)
-{
-    struct mill_slice *segments;
-
-    if (builder->spec.segment_by == NULL) {
-        return;
-    }
-    uint32_t *rank = mill_malloc((builder->segments.count + (size_t)1) * sizeof(*rank));
-    profile->segment_by = mill_arena_strdup(&profile->arena, builder->spec.segment_by);
-    profile->segment_count =
-        mill__texts_top(&builder->segments, builder->spec.segments_max, &profile->arena, &segments, rank);
-    profile->segments = segments;
     free(rank);
 }
 
@@ -243,7 +279,7 @@ int mill_profile_builder_finish(struct mill_profile_builder *builder, struct mil
 {
     const struct mill_profile_spec *spec = &builder->spec;
     struct mill_buffer bytes = {0};
-    uint32_t pane_count;
+    struct mill__groups windows = {0}, segments = {0};
 
     if (builder->row_count == 0) {
         return mill_fail(err, MILL_EDATA, "a reference without rows");
@@ -256,20 +292,21 @@ int mill_profile_builder_finish(struct mill_profile_builder *builder, struct mil
     bool has_span = builder->has_times && builder->newest_us < INT64_MAX;
     profile->from_us = has_span ? builder->oldest_us : INT64_MIN;
     profile->to_us = has_span ? builder->newest_us + 1 : INT64_MIN;
-    uint32_t *panes = make_panes(builder, &pane_count);
-    profile->calibration_window_us = panes != NULL ? spec->calibration_window_us : 0;
+    group_windows(builder, &windows);
+    profile->calibration_window_us = windows.begin != NULL ? spec->calibration_window_us : 0;
+    group_segments(builder, profile, &segments);
     profile->feature_count = spec->field_count;
     struct mill_profile_feature *features =
         mill_arena_zarray(&profile->arena, struct mill_profile_feature, spec->field_count);
     for (uint32_t f = 0; f < spec->field_count; f++) {
-        finish_feature(builder, f, panes, pane_count, &profile->arena, &features[f]);
+        finish_feature(builder, f, &windows, &segments, &profile->arena, &features[f]);
     }
     profile->features = features;
-    finish_segments(builder, profile);
     mill_profile_write(profile, &bytes);
     mill_sha256_hex(bytes.p, bytes.n, profile->sha256);
     mill_buffer_clear(&bytes);
-    free(panes);
+    mill__groups_clear(&windows);
+    mill__groups_clear(&segments);
     *ret_profile = profile;
     return MILL_OK;
 }

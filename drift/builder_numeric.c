@@ -153,18 +153,10 @@ static struct points make_breaks(const double *sorted, uint64_t count, uint32_t 
 
 static uint32_t index_of(const struct mill_profile_feature *feature, double x)
 {
-    uint32_t low = 0, high = feature->break_count;
+    uint32_t i = mill__lower_bound(feature, x);
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (feature->breaks[middle] < x) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    mill_assert(low < feature->break_count && feature->breaks[low] == x);
-    return low;
+    mill_assert(i < feature->break_count && feature->breaks[i] == x);
+    return i;
 }
 
 static void count_slots(const double *sorted, uint64_t count, struct mill_arena *arena,
@@ -217,24 +209,28 @@ static void set_bins(const struct points *edges, const struct points *atoms, str
 }
 
 /* Long double: nothing overflows, and what is rounded is below the double's last bit. */
-static void set_moments(const double *sorted, uint64_t count, struct mill_profile_feature *feature)
+void mill__mean_of(const double *values, uint64_t count, double *ret_mean, double *ret_stddev)
 {
     long double sum = 0, squares = 0;
     uint64_t n = 0;
 
     for (uint64_t i = 0; i < count; i++) {
-        sum += isinf(sorted[i]) ? 0.0L : (long double)sorted[i];
-        n += !isinf(sorted[i]);
+        sum += isinf(values[i]) ? 0.0L : (long double)values[i];
+        n += !isinf(values[i]);
     }
     long double mean = n == 0 ? 0 : sum / n;
     for (uint64_t i = 0; i < count; i++) {
-        squares += isinf(sorted[i]) ? 0 : (sorted[i] - mean) * (sorted[i] - mean);
+        squares += isinf(values[i]) ? 0 : (values[i] - mean) * (values[i] - mean);
     }
-    double stddev = n == 0 ? 0 : (double)sqrtl(squares / n);
-    int exponent = stddev > 0 && isfinite(stddev) ? ilogb(stddev) : 0;
-    feature->mean = n == 0 ? (double)NAN : (double)mean;
-    feature->stddev = n == 0 ? (double)NAN : stddev;
-    feature->center = (double)mean;
+    *ret_mean = n == 0 ? (double)NAN : (double)mean;
+    *ret_stddev = n == 0 ? (double)NAN : (double)sqrtl(squares / n);
+}
+
+static void set_moments(const double *sorted, uint64_t count, struct mill_profile_feature *feature)
+{
+    mill__mean_of(sorted, count, &feature->mean, &feature->stddev);
+    int exponent = feature->stddev > 0 && isfinite(feature->stddev) ? ilogb(feature->stddev) : 0;
+    feature->center = isnan(feature->mean) ? 0 : feature->mean;
     feature->scale = ldexp(1.0, exponent < -MILL__SCALE_MAX  ? -MILL__SCALE_MAX
                                 : exponent > MILL__SCALE_MAX ? MILL__SCALE_MAX
                                                              : exponent);

@@ -134,6 +134,19 @@ enum {
  * levels in ascending byte order: slot i counts level i, slot l the rarer levels of the reference together ("other"),
  * slot l+1 values that the reference does not have ("unseen"); l+2 slots.
  */
+/*
+ * The same counts by segment, and all others last; sparse: of segment g slot[i] has count[i], which is not 0, for
+ * begin[g] <= i < begin[g + 1], ascending. How many rows a segment has is said once, in the profile.
+ */
+struct mill_profile_segments {
+    const uint64_t *null_count;   /* per segment */
+    const double *mean, *stddev;  /* per segment, numeric: of its finite values; NaN where there is none */
+    const uint64_t *other_levels; /* per segment, categorical: how many different levels its "other" are */
+    const uint32_t *begin;        /* one more than segments */
+    const uint32_t *slot;
+    const uint64_t *count;
+};
+
 struct mill_profile_feature {
     const char *name;
     enum mill_drift_kind kind;
@@ -164,6 +177,7 @@ struct mill_profile_feature {
     /* What windows of the reference itself gave against the whole of it, ascending: thresholds are calibrated on it. */
     uint32_t calibration_count;
     const double *calibration_psi, *calibration_ks;
+    const struct mill_profile_segments *segments; /* NULL where the profile has none */
 };
 
 struct mill_profile {
@@ -177,6 +191,7 @@ struct mill_profile {
     const char *segment_by; /* column whose most frequent values are segments, or NULL */
     uint32_t segment_count;
     const struct mill_slice *segments; /* ascending */
+    const uint64_t *segment_rows;      /* of each, all others last; NULL where segment_count is 0 */
     struct mill_arena arena;           /* owns everything above */
 };
 
@@ -203,7 +218,8 @@ struct mill_profile_spec {
     const char *segment_by;        /* name of a field given to the builder (it need not be monitored itself) or NULL */
     uint32_t segments_max;
 };
-/* Keeps all values in memory until it is finished: 8 bytes a value (strings: their distinct texts). */
+/* Keeps all values in memory until it is finished: 8 bytes a value (strings: their distinct texts; calibrated or with
+ * segments 4 bytes a value more). */
 struct mill_profile_builder;
 struct mill_profile_builder *mill_profile_builder_new(const struct mill_profile_spec *spec);
 void mill_profile_builder_free(struct mill_profile_builder *builder);
@@ -370,15 +386,23 @@ enum mill_drift_condition {
     MILL_CONDITION_INFINITE = 16,          /* infinities in the window: moments say nothing */
     MILL_CONDITION_APPROXIMATE = 32,       /* KS is a lower bound: the profile has fewer break-points than values */
     MILL_CONDITION_UNCALIBRATED = 64,      /* calibrated rule, but too few windows in the profile: default thresholds */
+    MILL_CONDITION_REFERENCE_TOO_FEW = 128, /* fewer rows of the segment than samples_min in the reference */
 };
-enum { MILL_CONDITION_COUNT = 7 };
+enum {
+    MILL_CONDITION_COUNT = 8,
+    /* Any of these: nothing is judged. */
+    MILL_CONDITIONS_UNJUDGED =
+        MILL_CONDITION_TOO_FEW | MILL_CONDITION_REFERENCE_EMPTY | MILL_CONDITION_REFERENCE_TOO_FEW
+};
 const char *mill_drift_condition_name(enum mill_drift_condition condition); /* "too_few_samples", ... */
 
-/* One feature in one segment over one window. NaN: not defined or not asked for. */
+/* One feature in one segment over one window, against the reference's rows of the same segment. NaN: not defined or not
+ * asked for. */
 struct mill_drift_result {
     const struct mill_profile_feature *feature;
     uint32_t segment; /* UINT32_MAX: all rows */
     uint64_t row_count, null_count;
+    uint64_t reference_row_count, reference_null_count;
     unsigned conditions;
     struct mill_ks ks;
     double ks_pvalue, ks_qvalue; /* categorical: q of pooled_pvalue */

@@ -5,10 +5,26 @@
 
 #include "drift/statistics_internal.h"
 
-/* Two-sample KS of a numeric feature's reference and current counts (feature->slot_count of them). location is a
- * break-point: where the difference is largest inside a gap, the one that ends the gap. current_total: sum of current.
- */
-void mill__ks_of_slots(const struct mill_profile_feature *feature, const uint64_t *current, uint64_t current_total,
-                       struct mill_ks *ret_ks);
+/* Index of the first break-point >= x. */
+static inline uint32_t mill__lower_bound(const struct mill_profile_feature *feature, double x)
+{
+    uint32_t low = 0, high = feature->break_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (feature->breaks[middle] < x) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Two-sample KS of a numeric feature's reference (of all rows, or of a segment) and current counts, feature->slot_count
+ * of each. location is a break-point: where the difference is largest inside a gap, the one that ends the gap. The
+ * totals are the sums of the counts. */
+void mill__ks_of_slots(const struct mill_profile_feature *feature, const uint64_t *reference, uint64_t reference_total,
+                       const uint64_t *current, uint64_t current_total, struct mill_ks *ret_ks);
 
 #endif

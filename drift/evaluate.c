@@ -5,13 +5,16 @@
 #include "drift/evaluate_internal.h"
 
 static void init_result(const struct mill_profile_feature *feature, uint32_t segment,
-                        const struct mill_drift_counts *counts, struct mill_drift_result *result)
+                        const struct mill__reference *reference, const struct mill_drift_counts *counts,
+                        struct mill_drift_result *result)
 {
     *result = (struct mill_drift_result){
         .feature = feature,
         .segment = segment,
         .row_count = counts->row_count,
         .null_count = counts->null_count,
+        .reference_row_count = reference->row_count,
+        .reference_null_count = reference->null_count,
         .ks = {.statistic = NAN, .location = NAN},
         .ks_pvalue = NAN,
         .ks_qvalue = NAN,
@@ -40,9 +43,9 @@ static void init_result(const struct mill_profile_feature *feature, uint32_t seg
     };
 }
 
-static unsigned conditions_of(const struct mill_drift_result *result, const struct mill_drift_rule *rule)
+static unsigned conditions_of(const struct mill__reference *reference, const struct mill_drift_result *result,
+                              const struct mill_drift_rule *rule)
 {
-    const struct mill_profile_feature *feature = result->feature;
     unsigned conditions = 0;
 
     if (result->row_count < rule->samples_min) {
@@ -53,10 +56,13 @@ static unsigned conditions_of(const struct mill_drift_result *result, const stru
     }
     if (mill__reference_values(result) == 0) {
         conditions |= MILL_CONDITION_REFERENCE_EMPTY;
-    } else if (feature->kind == MILL_DRIFT_NUMERIC ? !(feature->min < feature->max) : feature->level_count < 2) {
+    } else if (reference->is_constant) {
         conditions |= MILL_CONDITION_REFERENCE_CONSTANT;
     }
-    if (feature->kind == MILL_DRIFT_NUMERIC && !feature->is_exact) {
+    if (result->segment != UINT32_MAX && reference->row_count < rule->samples_min) {
+        conditions |= MILL_CONDITION_REFERENCE_TOO_FEW;
+    }
+    if (result->feature->kind == MILL_DRIFT_NUMERIC && !reference->is_exact) {
         conditions |= MILL_CONDITION_APPROXIMATE;
     }
     return conditions;
@@ -68,24 +74,37 @@ static double share(uint64_t part, uint64_t whole)
 }
 
 static void measure(const struct mill_drift_window *window, const struct mill_profile *profile,
-                    const struct mill_drift_rule *rule, uint32_t segment, uint32_t feature, struct mill_arena *arena,
-                    struct mill_drift_result *result)
+                    const struct mill_drift_rule *rule, uint32_t segment, uint32_t feature, uint64_t *room,
+                    struct mill_arena *arena, struct mill_drift_result *result)
 {
     const struct mill_drift_counts *counts = mill_drift_window_counts(window, segment, feature);
     const struct mill_profile_feature *f = &profile->features[feature];
+    struct mill__reference reference;
 
-    init_result(f, segment, counts, result);
-    result->conditions = conditions_of(result, rule);
-    result->null_share_reference = share(f->null_count, f->row_count);
+    mill__reference_init(&reference, profile, feature, segment, room);
+    init_result(f, segment, &reference, counts, result);
+    result->conditions = conditions_of(&reference, result, rule);
+    result->null_share_reference = share(reference.null_count, reference.row_count);
     result->null_share_current = share(counts->null_count, counts->row_count);
     if (f->kind == MILL_DRIFT_NUMERIC) {
-        mill__measure_numeric(counts, rule, arena, result);
+        mill__measure_numeric(&reference, counts, rule, arena, result);
     } else {
-        mill__measure_categorical(counts, rule, arena, result);
+        mill__measure_categorical(&reference, counts, rule, arena, result);
     }
     if (rule->kind == MILL_RULE_CALIBRATED && !mill__is_calibrated(profile, rule, result)) {
         result->conditions |= MILL_CONDITION_UNCALIBRATED;
     }
+}
+
+/* Room for one feature's counts in one segment at a time. */
+static uint64_t *make_room(const struct mill_profile *profile, struct mill_arena *arena)
+{
+    uint32_t most = 0;
+
+    for (uint32_t f = 0; f < profile->feature_count && profile->segment_count > 0; f++) {
+        most = profile->features[f].slot_count > most ? profile->features[f].slot_count : most;
+    }
+    return mill_arena_array(arena, uint64_t, most);
 }
 
 static uint64_t window_rows(const struct mill_drift_window *window, const struct mill_profile *profile)
@@ -100,10 +119,11 @@ void mill_drift_evaluate(const struct mill_drift_window *window, const struct mi
     uint32_t segments = profile->segment_count == 0 ? 0 : profile->segment_count + 1;
     uint32_t count = profile->feature_count * (segments + 1);
     struct mill_drift_result *results = mill_arena_array(arena, struct mill_drift_result, count);
+    uint64_t *room = make_room(profile, arena);
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t group = i / profile->feature_count;
-        measure(window, profile, rule, group == 0 ? UINT32_MAX : group - 1, i % profile->feature_count, arena,
+        measure(window, profile, rule, group == 0 ? UINT32_MAX : group - 1, i % profile->feature_count, room, arena,
                 &results[i]);
     }
     mill__test_results(rule, with_p, arena, results, count);

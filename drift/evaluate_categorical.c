@@ -8,17 +8,29 @@
  * The share of new values expected at levels that the reference has not: singletons / n (I. J. Good, 1953). Of the
  * rarer levels, which are counted together, at least 2 * levels - rows must be singletons.
  */
-static double expected_unseen(const struct mill_profile_feature *feature, uint64_t value_count)
+static double expected_unseen(const struct mill_profile_feature *feature, const struct mill__reference *reference)
 {
-    uint64_t singletons = 0, other_rows = feature->slots[feature->level_count];
+    uint64_t singletons = 0, other_rows = reference->slots[feature->level_count];
 
     for (uint32_t i = 0; i < feature->level_count; i++) {
-        singletons += feature->slots[i] == 1;
+        singletons += reference->slots[i] == 1;
     }
-    if (2 * feature->other_levels > other_rows) {
-        singletons += 2 * feature->other_levels - other_rows;
+    if (2 * reference->other_levels > other_rows) {
+        singletons += 2 * reference->other_levels - other_rows;
     }
-    return (double)singletons / (double)value_count;
+    return (double)singletons / (double)(reference->row_count - reference->null_count);
+}
+
+/* Values at levels that the reference has not: a segment has only some of the profile's. */
+static uint64_t unseen_values(const struct mill_profile_feature *feature, const struct mill__reference *reference,
+                              const struct mill_drift_counts *counts)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < feature->slot_count; i++) {
+        sum += reference->slots[i] == 0 ? counts->slots[i] : 0;
+    }
+    return sum;
 }
 
 /* Cochran's rule: the approximation wants at least 5 expected on either side. */
@@ -47,32 +59,33 @@ static double pooled_pvalue(const uint64_t *reference, const uint64_t *current, 
     return chi2.pvalue;
 }
 
-void mill__measure_categorical(const struct mill_drift_counts *counts, const struct mill_drift_rule *rule,
-                               struct mill_arena *arena, struct mill_drift_result *result)
+void mill__measure_categorical(const struct mill__reference *reference, const struct mill_drift_counts *counts,
+                               const struct mill_drift_rule *rule, struct mill_arena *arena,
+                               struct mill_drift_result *result)
 {
     const struct mill_profile_feature *feature = result->feature;
     uint64_t reference_count = mill__reference_values(result), current_count = mill__result_values(result);
-    uint64_t *reference = mill_arena_array(arena, uint64_t, 2 * ((size_t)feature->slot_count + 1));
-    uint64_t *current = reference + feature->slot_count + 1;
+    uint64_t *before = mill_arena_array(arena, uint64_t, 2 * ((size_t)feature->slot_count + 1));
+    uint64_t *now = before + feature->slot_count + 1;
     uint32_t used = 0;
 
     /* A level that neither side has is no bin: it would only weigh on the smoothing. */
     for (uint32_t i = 0; i < feature->slot_count; i++) {
-        if (feature->slots[i] != 0 || counts->slots[i] != 0) {
-            reference[used] = feature->slots[i];
-            current[used++] = counts->slots[i];
+        if (reference->slots[i] != 0 || counts->slots[i] != 0) {
+            before[used] = reference->slots[i];
+            now[used++] = counts->slots[i];
         }
     }
     if (reference_count > 0 && current_count > 0) {
-        mill_chi2_test(reference, current, used, false, &result->chi2);
-        mill_chi2_test(reference, current, used, true, &result->g);
+        mill_chi2_test(before, now, used, false, &result->chi2);
+        mill_chi2_test(before, now, used, true, &result->g);
         result->pooled_pvalue =
-            pooled_pvalue(reference, current, used,
+            pooled_pvalue(before, now, used,
                           (double)(reference_count < current_count ? reference_count : current_count) /
                               (double)(reference_count + current_count),
                           arena);
-        result->unseen_share = (double)counts->slots[feature->level_count + 1] / (double)current_count;
-        result->unseen_reference = expected_unseen(feature, reference_count);
+        result->unseen_share = (double)unseen_values(feature, reference, counts) / (double)current_count;
+        result->unseen_reference = expected_unseen(feature, reference);
     }
-    mill__measure_bins(reference, current, used, rule, result);
+    mill__measure_bins(before, now, used, rule, result);
 }

@@ -5,11 +5,26 @@
 
 #include "drift/drift.h"
 
-/* Fills all of a result that comes from counts alone: result->feature and segment are set. Scratch from arena. */
-void mill__measure_numeric(const struct mill_drift_counts *counts, const struct mill_drift_rule *rule,
-                           struct mill_arena *arena, struct mill_drift_result *result);
-void mill__measure_categorical(const struct mill_drift_counts *counts, const struct mill_drift_rule *rule,
-                               struct mill_arena *arena, struct mill_drift_result *result);
+/* What a window is compared with: a feature's counts of the whole reference, or of one segment in it. */
+struct mill__reference {
+    uint64_t row_count, null_count;
+    const uint64_t *slots;
+    double mean, stddev;
+    uint32_t first_slot, last_slot; /* numeric: all values are in these and between; 1 and 0 where there is none */
+    uint64_t other_levels;          /* categorical */
+    bool is_constant, is_exact;
+};
+/* segment UINT32_MAX: all rows. room: feature->slot_count, for a segment's counts; they live as long as it. */
+void mill__reference_init(struct mill__reference *reference, const struct mill_profile *profile, uint32_t feature,
+                          uint32_t segment, uint64_t *room);
+
+/* Fills all of a result that comes from counts alone: result->feature, segment and rows are set. Scratch from arena. */
+void mill__measure_numeric(const struct mill__reference *reference, const struct mill_drift_counts *counts,
+                           const struct mill_drift_rule *rule, struct mill_arena *arena,
+                           struct mill_drift_result *result);
+void mill__measure_categorical(const struct mill__reference *reference, const struct mill_drift_counts *counts,
+                               const struct mill_drift_rule *rule, struct mill_arena *arena,
+                               struct mill_drift_result *result);
 /* PSI, its noise and the distances of two count vectors; one more bin of each side's nulls where the rule says so:
  * the vectors have room for bin_count + 1. */
 void mill__measure_bins(uint64_t *reference, uint64_t *current, uint32_t bin_count, const struct mill_drift_rule *rule,
@@ -18,8 +33,8 @@ void mill__measure_bins(uint64_t *reference, uint64_t *current, uint32_t bin_cou
 /* Wasserstein distance from slots, values in gaps at their mid-points, in units of the values, and by how much that can
  * be wrong. The tails beyond the outer break-points come from the window's mean. Both NaN where a side is empty,
  * has infinities, or the bound would be infinite. */
-void mill__wasserstein_slots(const struct mill_profile_feature *feature, const struct mill_drift_counts *counts,
-                             double *ret_distance, double *ret_error_max);
+void mill__wasserstein_slots(const struct mill_profile_feature *feature, const struct mill__reference *reference,
+                             const struct mill_drift_counts *counts, double *ret_distance, double *ret_error_max);
 /* Of y = (x - center) / scale. */
 double mill__moment_mean(const struct mill_drift_moments *moments, uint64_t count);
 double mill__moment_square(const struct mill_drift_moments *moments, uint64_t count);
@@ -33,7 +48,7 @@ static inline uint64_t mill__result_values(const struct mill_drift_result *resul
 
 static inline uint64_t mill__reference_values(const struct mill_drift_result *result)
 {
-    return result->feature->row_count - result->feature->null_count;
+    return result->reference_row_count - result->reference_null_count;
 }
 
 /* p and q of all results of an evaluation. */

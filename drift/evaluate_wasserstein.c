@@ -35,6 +35,7 @@ bool mill__moments_reach(const struct mill_profile_feature *feature)
 
 struct walk {
     const struct mill_profile_feature *feature;
+    const uint64_t *reference;
     const struct mill_drift_counts *counts;
     uint32_t first, last;   /* the outer finite break-points */
     double n1, n2;          /* of reference and window */
@@ -49,7 +50,7 @@ static void pass_gap(struct walk *walk, uint32_t i, double c1, double c2)
 {
     const struct mill_profile_feature *feature = walk->feature;
     double low = feature->breaks[i - 1], half = feature->breaks[i] / 2 - low / 2;
-    double share1 = (double)feature->slots[2 * i] * walk->per1,
+    double share1 = (double)walk->reference[2 * i] * walk->per1,
            share2 = (double)walk->counts->slots[2 * i] * walk->per2;
     double f1 = c1 * walk->per1, f2 = c2 * walk->per2;
 
@@ -70,7 +71,7 @@ static void walk_slots(struct walk *walk)
         if (i > walk->first) {
             pass_gap(walk, i, c1, c2);
         }
-        c1 += (double)feature->slots[2 * i] + (double)feature->slots[2 * i + 1];
+        c1 += (double)walk->reference[2 * i] + (double)walk->reference[2 * i + 1];
         c2 += (double)current[2 * i] + (double)current[2 * i + 1];
         walk->clipped += (double)current[2 * i + 1] * walk->per2 * feature->breaks[i];
     }
@@ -105,8 +106,8 @@ static bool find_finite(struct walk *walk)
     uint32_t k = feature->break_count, low = k > 0 && isinf(feature->breaks[0]);
     uint32_t high = k > 0 && isinf(feature->breaks[k - 1]);
 
-    if (k <= low + high || (low > 0 && feature->slots[1] + walk->counts->slots[1] > 0) ||
-        (high > 0 && feature->slots[2 * k - 1] + walk->counts->slots[2 * k - 1] > 0)) {
+    if (k <= low + high || (low > 0 && walk->reference[1] + walk->counts->slots[1] > 0) ||
+        (high > 0 && walk->reference[2 * k - 1] + walk->counts->slots[2 * k - 1] > 0)) {
         return false;
     }
     walk->first = low;
@@ -114,11 +115,12 @@ static bool find_finite(struct walk *walk)
     return true;
 }
 
-void mill__wasserstein_slots(const struct mill_profile_feature *feature, const struct mill_drift_counts *counts,
-                             double *ret_distance, double *ret_error_max)
+void mill__wasserstein_slots(const struct mill_profile_feature *feature, const struct mill__reference *reference,
+                             const struct mill_drift_counts *counts, double *ret_distance, double *ret_error_max)
 {
-    uint64_t n1 = feature->row_count - feature->null_count, n2 = counts->row_count - counts->null_count;
+    uint64_t n1 = reference->row_count - reference->null_count, n2 = counts->row_count - counts->null_count;
     struct walk walk = {.feature = feature,
+                        .reference = reference->slots,
                         .counts = counts,
                         .n1 = (double)n1,
                         .n2 = (double)n2,

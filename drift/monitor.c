@@ -150,7 +150,7 @@ static void step_alerts(struct mill_drift_monitor *monitor, const struct mill_dr
 
     for (uint32_t i = 0; i < report->result_count; i++) {
         const struct mill_drift_result *result = &report->results[i];
-        if ((result->conditions & (MILL_CONDITION_TOO_FEW | MILL_CONDITION_REFERENCE_EMPTY)) == 0) {
+        if ((result->conditions & MILL_CONDITIONS_UNJUDGED) == 0) {
             mill__alert_step(&monitor->alerts[i], &step, result, result->severity);
         }
     }

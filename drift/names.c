@@ -28,7 +28,7 @@ const char *mill_drift_condition_name(enum mill_drift_condition condition)
 {
     static const char *const names[MILL_CONDITION_COUNT] = {
         "too_few_samples", "all_null",    "reference_empty", "reference_constant",
-        "infinite",        "approximate", "uncalibrated",
+        "infinite",        "approximate", "uncalibrated",    "reference_too_few",
     };
     unsigned bit = (unsigned)__builtin_ctz((unsigned)condition | 1U << 31);
     mill_assert(bit < MILL_CONDITION_COUNT && (unsigned)condition == 1U << bit);

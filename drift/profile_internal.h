@@ -60,13 +60,15 @@ struct mill_binning mill__binning_of(const struct mill_profile_spec *spec);
 struct mill__samples {
     double *values; /* numeric: per row, NaN where there is none */
     struct mill__texts texts;
-    uint32_t *ids; /* categorical and calibrated: per row, UINT32_MAX where there is none */
+    uint32_t *ids; /* categorical, and calibrated or by segment: per row, UINT32_MAX where there is none */
     uint64_t capacity, null_count;
 };
 
 /* Everything of a numeric feature but name and calibration. sorted: the values, ascending. */
 void mill__build_numeric(const struct mill_binning *binning, uint32_t breaks_max, const double *sorted, uint64_t count,
                          struct mill_arena *arena, struct mill_profile_feature *feature);
+/* Mean and population deviation of the finite ones; NaN where there is none. The order of values shows in last bits. */
+void mill__mean_of(const double *values, uint64_t count, double *ret_mean, double *ret_stddev);
 /* is_exact and gap_share_max from slots and breaks. */
 void mill__profile_derive(struct mill_profile_feature *feature);
 /* The most frequent texts (at most max), ascending; ret_rank (texts->count): of each text its place among them, or
@@ -75,9 +77,22 @@ uint32_t mill__texts_top(const struct mill__texts *texts, uint32_t max, struct m
                          struct mill_slice **ret_levels, uint32_t *ret_rank);
 void mill__build_categorical(const struct mill__texts *texts, uint32_t levels_max, struct mill_arena *arena,
                              uint32_t *ret_rank, struct mill_profile_feature *feature);
-/* calibration_psi and _ks of the feature from its rows; pane: per row the number of its window, or UINT32_MAX. */
-void mill__calibrate(const struct mill__samples *samples, const uint32_t *rank, const uint32_t *pane,
-                     uint64_t row_count, uint32_t pane_count, struct mill_arena *arena,
+/* Rows by group: order[begin[g]] up to order[begin[g + 1]] are those of group g. */
+struct mill__groups {
+    uint32_t count;
+    uint64_t *begin, *order; /* NULL where nothing is grouped */
+};
+/* group: per row its number, or UINT32_MAX. */
+void mill__groups_init(struct mill__groups *groups, const uint32_t *group, uint64_t row_count, uint32_t count);
+void mill__groups_clear(struct mill__groups *groups);
+/* Per row its slot, or UINT32_MAX where it has no value; to be freed. */
+uint32_t *mill__slots_of_rows(const struct mill__samples *samples, const uint32_t *rank, uint64_t row_count,
+                              const struct mill_profile_feature *feature);
+/* calibration_psi and _ks of the feature from the slots of its rows. */
+void mill__calibrate(const uint32_t *slot, const struct mill__groups *windows, struct mill_arena *arena,
                      struct mill_profile_feature *feature);
+/* The feature's segments from the slots of its rows. */
+void mill__build_segments(const struct mill__samples *samples, const uint32_t *slot, const struct mill__groups *groups,
+                          struct mill_arena *arena, struct mill_profile_feature *feature);
 
 #endif

@@ -16,16 +16,20 @@ struct reader {
     struct mill_arena *arena;
 };
 
-/* How many of something of at least size_min bytes each; 0 and bad where there is no room for them. */
-static uint32_t take_count(struct reader *reader, size_t size_min, uint32_t count_max)
+uint32_t mill__profile_take_count(struct mill_cursor *cursor, size_t size_min, uint32_t count_max)
 {
-    uint64_t count = mill_cursor_varint(&reader->cursor);
+    uint64_t count = mill_cursor_varint(cursor);
 
-    if (count > count_max || count * size_min > (size_t)(reader->cursor.end - reader->cursor.p)) {
-        reader->cursor.bad = true;
+    if (count > count_max || count * size_min > (size_t)(cursor->end - cursor->p)) {
+        cursor->bad = true;
         return 0;
     }
     return (uint32_t)count;
+}
+
+static uint32_t take_count(struct reader *reader, size_t size_min, uint32_t count_max)
+{
+    return mill__profile_take_count(&reader->cursor, size_min, count_max);
 }
 
 static struct mill_slice take_text(struct reader *reader)
@@ -150,6 +154,24 @@ static bool is_scale(double x)
     return isfinite(x) && frexp(x, &exponent) == 0.5 && abs(exponent - 1) <= MILL__SCALE_MAX;
 }
 
+/* The outer values are break-points, and nothing is counted beyond them: evaluations go by their slots. */
+static bool are_extremes(const struct mill_profile_feature *feature)
+{
+    uint32_t first = 0, last = feature->slot_count - 1;
+
+    if (feature->row_count == feature->null_count) {
+        return isnan(feature->min) && isnan(feature->max);
+    }
+    while (feature->slots[first] == 0) {
+        first++;
+    }
+    while (feature->slots[last] == 0) {
+        last--;
+    }
+    return first % 2 == 1 && last % 2 == 1 && feature->breaks[first / 2] == feature->min &&
+           feature->breaks[last / 2] == feature->max;
+}
+
 static void take_numeric(struct reader *reader, struct mill_profile_feature *feature)
 {
     double fixed[MILL__PROFILE_FIXED] = {0};
@@ -168,6 +190,7 @@ static void take_numeric(struct reader *reader, struct mill_profile_feature *fea
     take_breaks(reader, feature);
     reader->cursor.bad |= feature->break_count == 0 && feature->row_count != feature->null_count;
     take_slots(reader, feature);
+    reader->cursor.bad = reader->cursor.bad || !are_extremes(feature);
     if (!reader->cursor.bad) {
         take_bins(reader, feature);
         take_density(reader, feature);
@@ -219,6 +242,21 @@ static void take_feature(struct reader *reader, uint64_t row_count, struct mill_
     }
 }
 
+/* Rows of each segment, and of all others: together those of the profile. */
+static void take_segment_rows(struct reader *reader, struct mill_profile *profile)
+{
+    uint64_t left = profile->row_count;
+    uint64_t *rows = mill_arena_array(reader->arena, uint64_t, profile->segment_count + (size_t)1);
+
+    for (uint32_t g = 0; g <= profile->segment_count; g++) {
+        rows[g] = mill_cursor_varint(&reader->cursor);
+        reader->cursor.bad |= rows[g] > left;
+        left -= rows[g];
+    }
+    reader->cursor.bad |= left != 0;
+    profile->segment_rows = rows;
+}
+
 static void take_features(struct reader *reader, struct mill_profile *profile)
 {
     /* Kind, name, rows, nulls and the shortest rest. */
@@ -227,6 +265,10 @@ static void take_features(struct reader *reader, struct mill_profile *profile)
         mill_arena_zarray(reader->arena, struct mill_profile_feature, profile->feature_count);
     for (uint32_t f = 0; f < profile->feature_count && !reader->cursor.bad; f++) {
         take_feature(reader, profile->row_count, &features[f]);
+        if (profile->segment_count > 0 && !reader->cursor.bad) {
+            mill__profile_take_segments(&reader->cursor, reader->arena, profile->segment_rows,
+                                        profile->segment_count + 1, &features[f]);
+        }
     }
     profile->features = features;
 }
@@ -244,6 +286,9 @@ static void take_profile(struct reader *reader, struct mill_profile *profile)
         profile->segment_by = take_cstr(reader);
         profile->segment_count = take_count(reader, 1, MILL_PROFILE_SEGMENTS_MAX);
         profile->segments = take_texts(reader, profile->segment_count);
+        if (profile->segment_count > 0) {
+            take_segment_rows(reader, profile);
+        }
     }
     take_features(reader, profile);
     reader->cursor.bad |= reader->cursor.p != reader->cursor.end;
@@ -260,8 +305,10 @@ static int check_frame(struct mill_slice bytes, struct mill_error *err)
     }
     memcpy(&version, bytes.p + MILL__PROFILE_MAGIC_SIZE, sizeof(version));
     if (version != MILL__PROFILE_VERSION) {
-        return mill_fail(err, MILL_EDATA, "a drift profile of version %u; expected version %d", version,
-                         MILL__PROFILE_VERSION);
+        return mill_fail(
+            err, MILL_EDATA,
+            "a drift profile of version %u; expected version %d; hint: 'tidemill drift profile' makes a new one",
+            version, MILL__PROFILE_VERSION);
     }
     memcpy(&checksum, bytes.p + bytes.n - TAIL, TAIL);
     if (checksum != mill_hash64(bytes.p, bytes.n - TAIL)) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The profile file, version 1. Little-endian; "varint" is LEB128, a string is its length as varint and its bytes,
+ * The profile file, version 2. Little-endian; "varint" is LEB128, a string is its length as varint and its bytes,
  * a double is its 8 bytes.
  *
- *   "MILLPROF" u32:1
+ *   "MILLPROF" u32:2
  *   string model, model version; varint rows; u64 from, to; varint calibration window
- *   byte has segments [string segment_by; varint count; strings, ascending]
+ *   byte has segments [string segment_by; varint count; strings, ascending; where there are any, varints: rows of
+ *   each, all others last]
  *   varint feature count, then per feature:
  *     byte kind; string name; u64 rows, nulls
  *     numeric:  doubles min max center scale mean stddev
@@ -16,6 +17,9 @@
  *     category: varint l; l strings, ascending; l+2 varints: counts; varint how many others
  *               varint n; n varints: hashes of others, less the one before
  *     varint windows of the calibration; that many doubles PSI, then KS
+ *     where there are segments: varint how many counts; of each segment, all others last: varint nulls; numeric doubles
+ *     mean stddev, category varint how many others; varint how many counts are not 0, and of those, ascending: varint
+ *     slot less the one before, less 1; varint count
  *   u64 XXH3 of all that
  *
  * A key is the double's bits as a number that ascends with it (mill__key_of), so neighbours differ by little. There is
@@ -99,7 +103,27 @@ static void add_categorical(struct mill_buffer *out, const struct mill_profile_f
     }
 }
 
-static void add_feature(struct mill_buffer *out, const struct mill_profile_feature *feature)
+static void add_segment(struct mill_buffer *out, const struct mill_profile_feature *feature, uint32_t segment)
+{
+    const struct mill_profile_segments *segments = feature->segments;
+    uint32_t next = 0;
+
+    mill_buffer_add_varint(out, segments->null_count[segment]);
+    if (feature->kind == MILL_DRIFT_NUMERIC) {
+        add_doubles(out, &segments->mean[segment], 1);
+        add_doubles(out, &segments->stddev[segment], 1);
+    } else {
+        mill_buffer_add_varint(out, segments->other_levels[segment]);
+    }
+    mill_buffer_add_varint(out, segments->begin[segment + 1] - segments->begin[segment]);
+    for (uint32_t i = segments->begin[segment]; i < segments->begin[segment + 1]; i++) {
+        mill_buffer_add_varint(out, segments->slot[i] - next);
+        mill_buffer_add_varint(out, segments->count[i]);
+        next = segments->slot[i] + 1;
+    }
+}
+
+static void add_feature(struct mill_buffer *out, const struct mill_profile_feature *feature, uint32_t segment_count)
 {
     mill_buffer_add_byte(out, (unsigned char)feature->kind);
     add_text(out, mill_slice_of(feature->name));
@@ -110,6 +134,12 @@ static void add_feature(struct mill_buffer *out, const struct mill_profile_featu
     if (feature->calibration_count > 0) {
         add_doubles(out, feature->calibration_psi, feature->calibration_count);
         add_doubles(out, feature->calibration_ks, feature->calibration_count);
+    }
+    if (segment_count > 0) {
+        mill_buffer_add_varint(out, feature->segments->begin[segment_count + 1]);
+        for (uint32_t g = 0; g <= segment_count; g++) {
+            add_segment(out, feature, g);
+        }
     }
 }
 
@@ -132,10 +162,13 @@ void mill_profile_write(const struct mill_profile *profile, struct mill_buffer *
         for (uint32_t i = 0; i < profile->segment_count; i++) {
             add_text(out, profile->segments[i]);
         }
+        if (profile->segment_count > 0) {
+            add_counts(out, profile->segment_rows, profile->segment_count + 1);
+        }
     }
     mill_buffer_add_varint(out, profile->feature_count);
     for (uint32_t f = 0; f < profile->feature_count; f++) {
-        add_feature(out, &profile->features[f]);
+        add_feature(out, &profile->features[f], profile->segment_count);
     }
     mill_buffer_add_u64(out, mill_hash64(out->p + begin, out->n - begin));
 }

@@ -111,7 +111,7 @@ static void judge_default(const struct mill_drift_rule *rule, struct mill_drift_
 void mill__judge_result(const struct mill_profile *profile, const struct mill_drift_rule *rule,
                         struct mill_drift_result *result)
 {
-    if ((result->conditions & (MILL_CONDITION_TOO_FEW | MILL_CONDITION_REFERENCE_EMPTY)) != 0) {
+    if ((result->conditions & MILL_CONDITIONS_UNJUDGED) != 0) {
         return;
     }
     if (rule->kind == MILL_RULE_ARTICLE) {

@@ -13,8 +13,8 @@ static const double CHANCE_MAX = 1e-6;
 /* Two shares of which the second is larger by SIGMAS standard errors, the variance being that of the pooled share. */
 static bool is_null_rise(const struct mill_drift_result *result)
 {
-    double n1 = (double)result->feature->row_count, n2 = (double)result->row_count;
-    double pooled = (double)(result->feature->null_count + result->null_count) / (n1 + n2);
+    double n1 = (double)result->reference_row_count, n2 = (double)result->row_count;
+    double pooled = (double)(result->reference_null_count + result->null_count) / (n1 + n2);
     double rise = result->null_share_current - result->null_share_reference;
 
     return rise > SIGMAS * sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2));

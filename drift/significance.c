@@ -97,7 +97,7 @@ static double test_result(const struct mill_drift_rule *rule, bool with_p, uint3
                           struct mill_drift_result *result)
 {
     if (mill__result_values(result) == 0 || mill__reference_values(result) == 0 ||
-        (result->conditions & MILL_CONDITION_TOO_FEW) != 0) {
+        (result->conditions & MILL_CONDITIONS_UNJUDGED) != 0) {
         return NAN;
     }
     if (result->feature->kind == MILL_DRIFT_CATEGORICAL) {

@@ -16,10 +16,10 @@ struct prefix {
     uint64_t c1, c2;
 };
 
-static void consider(struct mill__ks_scan *scan, const struct mill_profile_feature *feature, uint32_t slot,
-                     struct prefix at)
+static void consider(struct mill__ks_scan *scan, const struct mill_profile_feature *feature, const uint64_t *reference,
+                     uint32_t slot, struct prefix at)
 {
-    bool in_reference = (slot & 1) == 1 && feature->slots[slot] > 0;
+    bool in_reference = (slot & 1) == 1 && reference[slot] > 0;
     uint32_t i = slot / 2; /* a gap's end is the break-point of the same number */
     double value = feature->breaks[i < feature->break_count ? i : feature->break_count - 1];
 
@@ -27,9 +27,9 @@ static void consider(struct mill__ks_scan *scan, const struct mill_profile_featu
 }
 
 /* n1 * n2 < 2^62: differences fit int64_t. Once for the extremes, and once more for what comes near them: few. */
-static void scan_narrow(struct mill__ks_scan *scan, const struct mill_profile_feature *feature, const uint64_t *current)
+static void scan_narrow(struct mill__ks_scan *scan, const struct mill_profile_feature *feature,
+                        const uint64_t *reference, const uint64_t *current)
 {
-    const uint64_t *reference = feature->slots;
     uint64_t n1 = scan->reference_count, n2 = scan->current_count;
     int64_t d = 0, low = 0, high = 0, slack = (int64_t)scan->slack;
     struct prefix at = {0, 0};
@@ -44,28 +44,29 @@ static void scan_narrow(struct mill__ks_scan *scan, const struct mill_profile_fe
         at.c2 += current[s];
         d = (int64_t)(at.c1 * n2) - (int64_t)(at.c2 * n1);
         if ((d >= high - slack || d <= low + slack) && (reference[s] | current[s]) != 0) {
-            consider(scan, feature, s, at);
+            consider(scan, feature, reference, s, at);
         }
     }
 }
 
-static void scan_wide(struct mill__ks_scan *scan, const struct mill_profile_feature *feature, const uint64_t *current)
+static void scan_wide(struct mill__ks_scan *scan, const struct mill_profile_feature *feature, const uint64_t *reference,
+                      const uint64_t *current)
 {
     struct prefix at = {0, 0};
 
     for (uint32_t s = 0; s < feature->slot_count; s++) {
-        at.c1 += feature->slots[s];
+        at.c1 += reference[s];
         at.c2 += current[s];
-        if ((feature->slots[s] | current[s]) != 0) {
-            consider(scan, feature, s, at);
+        if ((reference[s] | current[s]) != 0) {
+            consider(scan, feature, reference, s, at);
         }
     }
 }
 
-void mill__ks_of_slots(const struct mill_profile_feature *feature, const uint64_t *current, uint64_t current_total,
-                       struct mill_ks *ret_ks)
+void mill__ks_of_slots(const struct mill_profile_feature *feature, const uint64_t *reference, uint64_t reference_total,
+                       const uint64_t *current, uint64_t current_total, struct mill_ks *ret_ks)
 {
-    uint64_t n1 = feature->row_count - feature->null_count, n2 = current_total;
+    uint64_t n1 = reference_total, n2 = current_total;
     struct mill__ks_scan scan;
 
     mill_assert(feature->kind == MILL_DRIFT_NUMERIC);
@@ -75,6 +76,6 @@ void mill__ks_of_slots(const struct mill_profile_feature *feature, const uint64_
     }
     mill__ks_scan_init(&scan, n1, n2);
     bool is_narrow = (mill__i128)n1 * n2 < (mill__i128)1 << 61;
-    (is_narrow ? scan_narrow : scan_wide)(&scan, feature, current);
+    (is_narrow ? scan_narrow : scan_wide)(&scan, feature, reference, current);
     mill__ks_scan_finish(&scan, ret_ks);
 }

@@ -412,7 +412,7 @@ static void check_ks(const struct history *h, uint32_t f, const struct mill_drif
              n2 = take_values(h, h->live, f, from_us, to_us, segment, b);
     struct mill_ks ks, other;
 
-    mill__ks_of_slots(feature, counts->slots, counts->row_count - counts->null_count, &ks);
+    mill__ks_of_slots(feature, feature->slots, n1, counts->slots, n2, &ks);
     mill_ks_2samp(a, n1, b, n2, &other);
     assert_int_equal(ks.reference_count, n1);
     assert_int_equal(ks.current_count, n2);

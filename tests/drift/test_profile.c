@@ -161,7 +161,7 @@ static void check_golden(const json_t *root, const struct mill_profile_feature *
 
     check_shares(json_object_get(psi, "reference_share"), feature, feature->slots, n1);
     check_shares(json_object_get(psi, "current_share"), feature, counts->slots, n2);
-    mill__ks_of_slots(feature, counts->slots, n2, &got);
+    mill__ks_of_slots(feature, feature->slots, n1, counts->slots, n2, &got);
     assert_true(got.statistic == json_number_value(json_object_get(ks, "statistic")));
     assert_int_equal(got.sign, json_integer_value(json_object_get(ks, "sign")));
     assert_true(fabs(mill_ks_pvalue(&got, MILL_KS_AUTO) - json_number_value(json_object_get(ks, "pvalue"))) <= 1e-12);
@@ -398,6 +398,27 @@ static void test_empty(void **state)
     mill_profile_free(profile);
 }
 
+/* What is written is read again only if its extremes are those of its counts: they become slots. */
+static void test_extremes(void **state)
+{
+    const double values[] = {-2, 3, 3, 7}, wrong[] = {1e300, 6, -3, (double)INFINITY, (double)NAN};
+    struct mill_profile *profile = profile_of(values, 4, (struct mill_binning){.atoms = true}, 0), *read = NULL;
+    struct mill_profile_feature *feature = (struct mill_profile_feature *)(uintptr_t)profile->features;
+
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        struct mill_buffer bytes = {0};
+        double *at = i < 5 ? &feature->max : &feature->min, right = *at;
+        *at = wrong[i % 5];
+        mill_profile_write(profile, &bytes);
+        assert_int_equal(mill_profile_read(mill_buffer_slice(&bytes), &read, NULL), MILL_EDATA);
+        mill_buffer_clear(&bytes);
+        *at = right;
+    }
+    check_file(profile);
+    mill_profile_free(profile);
+}
+
 /* Calibration: each whole window of the reference against all of it, computed from the samples. */
 static void test_calibration(void **state)
 {
@@ -443,9 +464,9 @@ static void test_calibration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numpy_edges),  cmocka_unit_test(test_golden), cmocka_unit_test(test_atoms),
-        cmocka_unit_test(test_break_points), cmocka_unit_test(test_file),   cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_calibration),
+        cmocka_unit_test(test_numpy_edges),  cmocka_unit_test(test_golden),   cmocka_unit_test(test_atoms),
+        cmocka_unit_test(test_break_points), cmocka_unit_test(test_file),     cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_calibration),  cmocka_unit_test(test_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

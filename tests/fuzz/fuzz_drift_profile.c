@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Drift profiles from hostile bytes. The input is what stands between head and checksum, or, if its first byte is 0xff,
- * a whole file. What is accepted is no larger than promised, writes back to the same bytes, and can be counted against.
+ * a whole file. What is accepted is no larger than promised, writes back to the same bytes, and windows can be counted
+ * and judged against it.
  */
 #include "base/hash.h"
 #include "drift/profile_format_internal.h"
@@ -37,6 +38,23 @@ static void fill(struct mill_column *columns, const struct mill_column **pointer
     }
 }
 
+static void evaluate(const struct mill_drift_window *window, const struct mill_profile *profile,
+                     struct mill_arena *arena)
+{
+    struct mill_buffer json = {0};
+
+    for (unsigned kind = MILL_RULE_DEFAULT; kind <= MILL_RULE_CALIBRATED; kind++) {
+        struct mill_drift_rule rule;
+        struct mill_drift_report report;
+        mill_drift_rule_init(&rule, (enum mill_rule_kind)kind);
+        rule.samples_min = 1;
+        mill_drift_evaluate(window, profile, &rule, false, arena, &report);
+        report.monitor = report.model = report.model_version = "";
+        mill_drift_report_write_json(&report, "p", INT64_MIN, &json);
+    }
+    mill_buffer_clear(&json);
+}
+
 static void count(const struct mill_profile *profile)
 {
     struct mill_field fields[FEATURES_MAX];
@@ -54,13 +72,9 @@ static void count(const struct mill_profile *profile)
     mill_drift_counter_add(counter, pointers, &columns[profile->feature_count], times, NULL, 0, ROWS);
     mill_drift_counter_take(counter, INT64_MAX, apply, window);
     for (uint32_t f = 0; f < profile->feature_count; f++) {
-        const struct mill_drift_counts *counts = mill_drift_window_counts(window, UINT32_MAX, f);
-        struct mill_ks ks;
-        mill_assert(counts->row_count == ROWS);
-        if (profile->features[f].kind == MILL_DRIFT_NUMERIC) {
-            mill__ks_of_slots(&profile->features[f], counts->slots, counts->row_count - counts->null_count, &ks);
-        }
+        mill_assert(mill_drift_window_counts(window, UINT32_MAX, f)->row_count == ROWS);
     }
+    evaluate(window, profile, &arena);
     mill_drift_window_free(window);
     mill_drift_counter_free(counter);
     mill_arena_clear(&arena);
