@@ -338,6 +338,69 @@ struct mill_performance {
 };
 void mill_outcomes_evaluate(const struct mill_outcomes *outcomes, struct mill_performance *ret_performance);
 
+/*
+ * Parts of a counter, and two kinds of mill_outcomes_write, numbered apart: scores of all rows (label -1, for the
+ * estimates), and scores that met their labels. Of these two start_us is the pane of the scores and the number says how
+ * many panes later they were counted (a label: that of its event time; a score: 0 unless it came late). A window holds
+ * those that were counted in it, so a label that takes a month is measured like one that takes an hour, and no label is
+ * used before its time.
+ */
+enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_SCORES, MILL_PART_OUTCOMES };
+
+/* ------------------------------------------------------------------------------------------------
+ * Labels: scores wait for them
+ * --------------------------------------------------------------------------------------------- */
+
+/*
+ * A join of scores and labels by key, in order of event time: a score of time s takes the first label of its key with
+ * s <= time <= s + horizon; first is by time, then by origin. A label serves every score that it is the first for.
+ * Nothing is joined before the watermark says that all records up to there have been handed over, so what is joined,
+ * and the pane in which it counts, is a function of the records, whatever their order: a label may come before its
+ * score. Records from behind the watermark (late ones that the source lets through) still join what is waiting, and
+ * count in the pane that is open when they come. One thread.
+ */
+struct mill_join_options {
+    int64_t horizon_us, pane_us; /* pane_us: the monitor's every_us */
+    double threshold;            /* of a decision: mill_outcomes_add */
+    uint32_t pending_max;        /* scores and labels that wait at once; what comes when all are there is dropped */
+};
+/* Where the source's topic has the record: breaks ties. */
+struct mill_join_origin {
+    int32_t partition;
+    int64_t offset;
+};
+struct mill_join_match {
+    struct mill_slice key;
+    int64_t score_us, label_us;     /* event times */
+    struct mill_join_origin origin; /* of the score */
+    double score;
+    int label; /* 0 or 1 */
+};
+struct mill_join_sink {
+    void *context;
+    void (*matched)(void *context, const struct mill_join_match *match);
+    /* MILL_PART_SCORES or MILL_PART_OUTCOMES; complete: no further part of the same numbers follows. */
+    void (*part)(void *context, enum mill_part_kind kind, const struct mill_drift_part *part);
+};
+struct mill_join_status {
+    uint32_t pending;                             /* scores and labels that wait */
+    uint64_t joined, expired, unclaimed, dropped; /* scores joined, scores whose horizon passed, labels that came to
+                                                     no score, records dropped because too many wait */
+};
+struct mill_join;
+struct mill_join *mill_join_new(const struct mill_join_options *options);
+void mill_join_free(struct mill_join *join);
+/* Event times within MILL_TIMESTAMP_MIN and MAX. Every score counts for the estimates, even where it is not kept. NaN
+ * is no score. */
+void mill_join_score(struct mill_join *join, struct mill_slice key, int64_t time_us, double score,
+                     const struct mill_join_origin *origin);
+void mill_join_label(struct mill_join *join, struct mill_slice key, int64_t time_us, int label,
+                     const struct mill_join_origin *origin);
+/* All records of scores and labels before watermark_us were handed over. Matches come by key, then by time; parts of
+ * panes that end by then follow. Going back does nothing. */
+void mill_join_advance(struct mill_join *join, int64_t watermark_us, const struct mill_join_sink *sink);
+void mill_join_status(const struct mill_join *join, struct mill_join_status *ret_status);
+
 /* ------------------------------------------------------------------------------------------------
  * Evaluation, rules, alerts, triggers
  * --------------------------------------------------------------------------------------------- */
@@ -513,8 +576,6 @@ struct mill_drift_monitor_spec {
     uint64_t reference_rows;                    /* 0: not by count */
     bool has_challenger;                        /* on trial: no triggers */
 };
-/* Parts of a counter, and of mill_outcomes_write: numbered apart. */
-enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_OUTCOMES };
 struct mill_drift_monitor_sink {
     void *context;
     void (*profile)(void *context, const struct mill_profile *profile); /* was built from the stream */
@@ -533,8 +594,8 @@ struct mill_drift_monitor *mill_drift_monitor_new(const struct mill_drift_monito
 void mill_drift_monitor_free(struct mill_drift_monitor *monitor);
 /* The next evaluations know that a challenger is on trial, or no longer. */
 void mill_drift_monitor_set_challenger(struct mill_drift_monitor *monitor, bool has_challenger);
-/* Takes the place of an earlier part of the same numbers; bytes are copied. kind: MILL_PART_COUNTS of a counter, or
- * MILL_PART_OUTCOMES of mill_outcomes_write. MILL_EDATA: not a part of this monitor's profile (counted, skipped). */
+/* Takes the place of an earlier part of the same numbers; bytes are copied. MILL_EDATA: not a part of this monitor's
+ * profile, of no such time, or of the wrong kind (counted, skipped). */
 int mill_drift_monitor_part(struct mill_drift_monitor *monitor, enum mill_part_kind kind, uint32_t contributor,
                             const struct mill_drift_part *part, struct mill_error *err) MILL_MUST_CHECK;
 /* All rows of this contributor before watermark_us have been handed over. Never goes back. */

@@ -35,6 +35,7 @@ struct mill_drift_monitor *mill_drift_monitor_new(const struct mill_drift_monito
     monitor->built_to_us = monitor->next_end_us = monitor->last_end_us = INT64_MIN;
     monitor->trigger = (struct mill__trigger_state){0, INT64_MIN, INT64_MIN};
     monitor->auc_reference = spec->rule.auc_reference;
+    monitor->scores = mill_outcomes_new();
     monitor->outcomes = mill_outcomes_new();
     monitor->trial_outcomes = mill_outcomes_new();
     mill_arena_init(&monitor->arena, 0);
@@ -67,6 +68,7 @@ void mill_drift_monitor_free(struct mill_drift_monitor *monitor)
     }
     mill_arena_clear(&monitor->arena);
     free(monitor->alerts);
+    mill_outcomes_free(monitor->scores);
     mill_outcomes_free(monitor->outcomes);
     mill_outcomes_free(monitor->trial_outcomes);
     mill_drift_window_free(monitor->window);
@@ -128,10 +130,19 @@ static bool find_due(struct mill_drift_monitor *monitor, int64_t limit_us)
     return *next <= limit_us;
 }
 
+/* Measured by the labels that came in the window, estimated from the scores of the window. */
 static void evaluate_performance(struct mill_drift_monitor *monitor, struct mill_drift_report *report)
 {
-    mill_outcomes_evaluate(monitor->outcomes, &report->performance);
-    report->has_performance = report->performance.scored > 0;
+    struct mill_performance estimate, *performance = &report->performance;
+
+    mill_outcomes_evaluate(monitor->outcomes, performance);
+    mill_outcomes_evaluate(monitor->scores, &estimate);
+    performance->scored = estimate.scored;
+    performance->estimated_auc = estimate.estimated_auc;
+    performance->estimated_accuracy = estimate.estimated_accuracy;
+    performance->estimated_log_loss = estimate.estimated_log_loss;
+    performance->estimated_brier = estimate.estimated_brier;
+    report->has_performance = performance->scored > 0 || performance->labelled > 0;
     if (!report->has_performance) {
         return;
     }

@@ -9,15 +9,16 @@
 
 struct mill__part {
     enum mill_part_kind kind;
-    uint32_t contributor, part;
+    uint32_t contributor, part; /* start_us, part: as it was numbered */
+    int64_t start_us;
     bool is_summed; /* in the sums of the window */
     char *bytes;    /* owned */
     size_t n;
 };
 
 struct mill__pane {
-    int64_t start_us;
-    struct mill__part *parts; /* ascending by kind, contributor, part */
+    int64_t start_us;         /* the pane in which they are counted */
+    struct mill__part *parts; /* ascending by kind, contributor, start, part */
     uint32_t count, capacity;
 };
 
@@ -28,9 +29,9 @@ struct mill__parts {
     uint64_t part_count, part_bytes;
 };
 
-/* The part of these numbers, made (n 0, bytes NULL) where there is none. Valid until the next call. */
-struct mill__part *mill__parts_get(struct mill__parts *parts, int64_t start_us, enum mill_part_kind kind,
-                                   uint32_t contributor, uint32_t part);
+/* The part with the numbers of `wanted` in the pane, made (n 0, bytes NULL) where there is none. Valid until the next
+ * call. */
+struct mill__part *mill__parts_get(struct mill__parts *parts, int64_t pane_us, const struct mill__part *wanted);
 void mill__parts_set_bytes(struct mill__parts *parts, struct mill__part *part, struct mill_slice bytes);
 /* Index of the first pane with start >= start_us. */
 uint32_t mill__parts_lower_bound(const struct mill__parts *parts, int64_t start_us);
@@ -97,7 +98,7 @@ struct mill_drift_monitor {
     int64_t *progress; /* per contributor; INT64_MIN: none */
     struct mill__parts parts;
     struct mill_drift_window *window, *trial; /* sums; trial: parts are tried on it when they come */
-    struct mill_outcomes *outcomes, *trial_outcomes;
+    struct mill_outcomes *scores, *outcomes, *trial_outcomes;
     int64_t next_end_us; /* INT64_MIN: not known */
     int64_t last_end_us; /* of the last evaluation; INT64_MIN: none */
     double auc_reference;

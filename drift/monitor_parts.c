@@ -45,19 +45,20 @@ static int compare(const struct mill__part *a, const struct mill__part *b)
     if (a->contributor != b->contributor) {
         return a->contributor < b->contributor ? -1 : 1;
     }
+    if (a->start_us != b->start_us) {
+        return a->start_us < b->start_us ? -1 : 1;
+    }
     return (a->part > b->part) - (a->part < b->part);
 }
 
-struct mill__part *mill__parts_get(struct mill__parts *parts, int64_t start_us, enum mill_part_kind kind,
-                                   uint32_t contributor, uint32_t part)
+struct mill__part *mill__parts_get(struct mill__parts *parts, int64_t pane_us, const struct mill__part *wanted)
 {
-    struct mill__pane *pane = get_pane(parts, start_us);
-    struct mill__part wanted = {.kind = kind, .contributor = contributor, .part = part};
+    struct mill__pane *pane = get_pane(parts, pane_us);
     uint32_t low = 0, high = pane->count;
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = compare(&pane->parts[middle], &wanted);
+        int order = compare(&pane->parts[middle], wanted);
         if (order == 0) {
             return &pane->parts[middle];
         }
@@ -69,7 +70,8 @@ struct mill__part *mill__parts_get(struct mill__parts *parts, int64_t start_us, 
         pane->parts = mill_realloc(pane->parts, pane->capacity * sizeof(*pane->parts));
     }
     memmove(&pane->parts[low + 1], &pane->parts[low], (pane->count - low) * sizeof(*pane->parts));
-    pane->parts[low] = wanted;
+    pane->parts[low] = (struct mill__part){
+        .kind = wanted->kind, .contributor = wanted->contributor, .part = wanted->part, .start_us = wanted->start_us};
     pane->count++;
     parts->part_count++;
     return &pane->parts[low];

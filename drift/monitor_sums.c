@@ -14,15 +14,18 @@ static struct mill_slice bytes_of(const struct mill__part *part)
 static int apply(struct mill_drift_monitor *monitor, enum mill_part_kind kind, struct mill_slice bytes, int sign,
                  struct mill_error *err)
 {
-    return kind == MILL_PART_COUNTS ? mill_drift_window_apply(monitor->window, bytes, sign, err)
-                                    : mill_outcomes_merge(monitor->outcomes, bytes, sign, err);
+    if (kind == MILL_PART_COUNTS) {
+        return mill_drift_window_apply(monitor->window, bytes, sign, err);
+    }
+    struct mill_outcomes *outcomes = kind == MILL_PART_SCORES ? monitor->scores : monitor->outcomes;
+    return mill_outcomes_merge(outcomes, bytes, sign, err);
 }
 
 /* Whether it can be summed: tried, and taken back. */
 static int try_part(struct mill_drift_monitor *monitor, enum mill_part_kind kind, struct mill_slice bytes,
                     struct mill_error *err)
 {
-    if (kind == MILL_PART_OUTCOMES) {
+    if (kind != MILL_PART_COUNTS) {
         mill_outcomes_reset(monitor->trial_outcomes);
         return mill_outcomes_merge(monitor->trial_outcomes, bytes, 1, err);
     }
@@ -44,26 +47,42 @@ static void take_back(struct mill_drift_monitor *monitor, struct mill__part *par
     }
 }
 
+/* The pane in which it is counted; MILL_EDATA where that is no time. */
+static int find_pane(const struct mill_drift_monitor *monitor, enum mill_part_kind kind,
+                     const struct mill_drift_part *part, int64_t *ret_pane_us, struct mill_error *err)
+{
+    int64_t every_us = monitor->spec.every_us;
+    bool has_time = part->start_us >= MILL_TIMESTAMP_MIN && part->start_us <= MILL_TIMESTAMP_MAX;
+    int64_t panes = kind == MILL_PART_COUNTS ? 0 : part->part;
+
+    if (!has_time || panes > (MILL_TIMESTAMP_MAX - part->start_us) / every_us) {
+        return mill_fail(err, MILL_EDATA, "drift part at %lld: expected a time of the years %d to %d",
+                         (long long)part->start_us, MILL_YEAR_MIN, MILL_YEAR_MAX);
+    }
+    *ret_pane_us = part->start_us + panes * every_us;
+    return MILL_OK;
+}
+
 int mill_drift_monitor_part(struct mill_drift_monitor *monitor, enum mill_part_kind kind, uint32_t contributor,
                             const struct mill_drift_part *part, struct mill_error *err)
 {
-    int rc = MILL_OK;
+    int64_t pane_us = 0;
+    int rc = find_pane(monitor, kind, part, &pane_us, err);
 
-    if (contributor >= monitor->contributor_count || part->start_us % monitor->spec.every_us != 0) {
+    if (rc == MILL_OK && (contributor >= monitor->contributor_count || part->start_us % monitor->spec.every_us != 0)) {
         rc = mill_fail(err, MILL_EDATA,
                        "drift part of contributor %u at %lld: expected one of %u, at a multiple of %lld", contributor,
                        (long long)part->start_us, monitor->contributor_count, (long long)monitor->spec.every_us);
-    } else if (part->start_us < MILL_TIMESTAMP_MIN || part->start_us > MILL_TIMESTAMP_MAX) {
-        rc = mill_fail(err, MILL_EDATA, "drift part at %lld: expected a time of the years %d to %d",
-                       (long long)part->start_us, MILL_YEAR_MIN, MILL_YEAR_MAX);
-    } else {
+    } else if (rc == MILL_OK) {
         rc = try_part(monitor, kind, part->bytes, err);
     }
     if (rc != MILL_OK) {
         monitor->skipped_parts++;
         return rc;
     }
-    struct mill__part *entry = mill__parts_get(&monitor->parts, part->start_us, kind, contributor, part->part);
+    const struct mill__part wanted = {
+        .kind = kind, .contributor = contributor, .part = part->part, .start_us = part->start_us};
+    struct mill__part *entry = mill__parts_get(&monitor->parts, pane_us, &wanted);
     if (entry->bytes == NULL || !mill_slice_equal(bytes_of(entry), part->bytes)) {
         take_back(monitor, entry);
         mill__parts_set_bytes(&monitor->parts, entry, part->bytes);
@@ -106,7 +125,7 @@ void mill__monitor_expire(struct mill_drift_monitor *monitor, int64_t start_us,
         for (uint32_t k = 0; k < pane->count; k++) {
             struct mill__part *part = &pane->parts[k];
             take_back(monitor, part);
-            sink->expired(sink->context, part->kind, part->contributor, pane->start_us, part->part);
+            sink->expired(sink->context, part->kind, part->contributor, part->start_us, part->part);
         }
     }
     mill__parts_drop(&monitor->parts, count);

@@ -60,12 +60,13 @@ struct contributor {
     const struct stream_log *log;
     uint32_t position;
     int64_t newest_us;
+    int64_t closed_us; /* labels of panes before were produced */
     struct mill_drift_counter *counter;
     bool has_profile;
     /* durable: written in one go, after what was produced was acknowledged */
     struct mill_buffer saved;
     uint32_t saved_position;
-    int64_t saved_newest_us;
+    int64_t saved_newest_us, saved_closed_us; /* INT64_MIN: nothing yet */
     bool saved_has_profile;
 };
 
@@ -91,7 +92,7 @@ static struct contributor *contributor_new(struct stream *stream, uint32_t numbe
     c->stream = stream;
     c->number = number;
     c->log = log;
-    c->newest_us = c->saved_newest_us = INT64_MIN;
+    c->newest_us = c->saved_newest_us = c->closed_us = c->saved_closed_us = INT64_MIN;
     start_counter(c, stream->given != NULL);
     c->saved_has_profile = c->has_profile;
     return c;
@@ -122,23 +123,82 @@ static void contributor_read(struct contributor *c, uint32_t rows)
     }
 }
 
-/* Outcomes of the pane's rows. */
-static void produce_outcomes(struct contributor *c, int64_t start_us)
+enum { LABEL_PANES = 3 }; /* a label comes within so many panes */
+
+/* When the row's label comes: some panes later, the same for whoever asks. */
+static int64_t label_time(const struct stream *stream, const struct drift_row *row)
 {
-    struct stream_record record = {.kind = MILL_PART_OUTCOMES, .contributor = c->number, .start_us = start_us};
-    struct mill_outcomes *outcomes = mill_outcomes_new();
+    uint64_t seed = (uint64_t)row->time_us;
+    return row->time_us + (int64_t)(drift_random(&seed) % (uint64_t)((LABEL_PANES - 1) * stream->spec->every_us));
+}
+
+static void produce_outcomes(struct contributor *c, struct stream_record record, const struct mill_outcomes *outcomes)
+{
     struct mill_buffer bytes = {0};
+
+    record.contributor = c->number;
+    mill_outcomes_write(outcomes, &bytes);
+    produce(c->stream, record, mill_buffer_slice(&bytes));
+    mill_buffer_clear(&bytes);
+}
+
+/* Scores of the pane's rows. */
+static void produce_scores(struct contributor *c, int64_t start_us)
+{
+    struct mill_outcomes *outcomes = mill_outcomes_new();
 
     for (uint32_t i = 0; i < c->log->count; i++) {
         const struct drift_row *row = &c->log->rows[i];
         if (row->time_us >= start_us && row->time_us < start_us + c->stream->spec->every_us) {
-            mill_outcomes_add(outcomes, row->score, row->label, 0.5);
+            mill_outcomes_add(outcomes, row->score, -1, 0.5);
         }
     }
-    mill_outcomes_write(outcomes, &bytes);
-    produce(c->stream, record, mill_buffer_slice(&bytes));
-    mill_buffer_clear(&bytes);
+    produce_outcomes(c, (struct stream_record){.kind = MILL_PART_SCORES, .start_us = start_us}, outcomes);
     mill_outcomes_free(outcomes);
+}
+
+/* Outcomes whose labels came in the pane: a part for each pane of their scores. */
+static void produce_labels(struct contributor *c, int64_t pane_us)
+{
+    struct mill_outcomes *outcomes[LABEL_PANES] = {NULL};
+    int64_t every_us = c->stream->spec->every_us;
+
+    for (uint32_t i = 0; i < c->log->count; i++) {
+        const struct drift_row *row = &c->log->rows[i];
+        if (row->label < 0 || mill_timestamp_floor(label_time(c->stream, row), every_us) != pane_us) {
+            continue;
+        }
+        int64_t part = (pane_us - mill_timestamp_floor(row->time_us, every_us)) / every_us;
+        outcomes[part] = outcomes[part] != NULL ? outcomes[part] : mill_outcomes_new();
+        mill_outcomes_add(outcomes[part], row->score, row->label, 0.5);
+    }
+    for (uint32_t part = 0; part < LABEL_PANES; part++) {
+        if (outcomes[part] != NULL) {
+            produce_outcomes(c,
+                             (struct stream_record){.kind = MILL_PART_OUTCOMES,
+                                                    .start_us = pane_us - (int64_t)part * every_us,
+                                                    .part = part},
+                             outcomes[part]);
+            mill_outcomes_free(outcomes[part]);
+        }
+    }
+}
+
+/* Label panes that have closed since the last save; after a crash once more. */
+static void produce_closed_labels(struct contributor *c)
+{
+    int64_t every_us = c->stream->spec->every_us, to_us = mill_timestamp_floor(watermark_of(c), every_us);
+    int64_t from_us = to_us;
+
+    for (uint32_t i = 0; c->saved_closed_us == INT64_MIN && i < c->log->count; i++) {
+        int64_t pane_us = mill_timestamp_floor(c->log->rows[i].time_us, every_us);
+        from_us = pane_us < from_us ? pane_us : from_us;
+    }
+    for (from_us = c->saved_closed_us == INT64_MIN ? from_us : c->saved_closed_us; from_us < to_us;
+         from_us += every_us) {
+        produce_labels(c, from_us);
+    }
+    c->closed_us = to_us;
 }
 
 static void produce_part(void *context, const struct mill_drift_part *part)
@@ -148,7 +208,7 @@ static void produce_part(void *context, const struct mill_drift_part *part)
         .kind = MILL_PART_COUNTS, .contributor = c->number, .start_us = part->start_us, .part = part->part};
     produce(c->stream, record, part->bytes);
     if (c->stream->with_outcomes) {
-        produce_outcomes(c, part->start_us);
+        produce_scores(c, part->start_us);
     }
 }
 
@@ -173,6 +233,9 @@ static void contributor_flush(struct contributor *c, unsigned crash_at)
     if (c->newest_us != INT64_MIN) {
         mill_drift_counter_take(c->counter, watermark_of(c), produce_part, c);
     }
+    if (c->newest_us != INT64_MIN && c->stream->with_outcomes) {
+        produce_closed_labels(c);
+    }
     if (crash_at == 2) {
         return;
     }
@@ -184,6 +247,7 @@ static void contributor_flush(struct contributor *c, unsigned crash_at)
     mill_drift_counter_save(c->counter, &c->saved);
     c->saved_position = c->position;
     c->saved_newest_us = c->newest_us;
+    c->saved_closed_us = c->closed_us;
     c->saved_has_profile = c->has_profile;
 }
 

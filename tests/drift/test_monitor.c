@@ -101,7 +101,7 @@ static void assert_eventful(const struct stream *stream)
     static const char *const texts[] = {
         "\"status\":\"firing\"", "\"status\":\"escalated\"", "\"status\":\"resolved\"",
         "\"is_repeat\":true",    "\"reason\":\"schedule\"",  "\"reason\":\"drift\",\"data_window\"",
-        "\"features\":",
+        "\"features\":",         "\"reason\":\"accuracy\"",
     };
 
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

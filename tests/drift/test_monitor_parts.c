@@ -287,8 +287,12 @@ static void test_bad_parts(void **state)
     struct mill_profile *other = drift_rows_profile(&drift_rows_spec, f->rows, ROWS / 2);
     struct mill_buffer good = part_of(f, f->profile, 0, 50), foreign = part_of(f, other, 0, 50);
     struct mill_drift_part part = {10 * MILL_US_PER_HOUR, 0, mill_buffer_slice(&good)};
+    struct mill_outcomes *none = mill_outcomes_new();
+    struct mill_buffer outcomes = {0};
     struct mill_error err = {0};
 
+    mill_outcomes_write(none, &outcomes);
+    mill_outcomes_free(none);
     assert_int_equal(mill_drift_monitor_part(f->monitor, MILL_PART_COUNTS, 2, &part, &err), MILL_EDATA);
     assert_int_equal(mill_drift_monitor_part(f->monitor, MILL_PART_OUTCOMES, 0, &part, &err), MILL_EDATA);
     part.start_us++;
@@ -296,6 +300,10 @@ static void test_bad_parts(void **state)
     part.start_us = INT64_MAX / MILL_US_PER_HOUR * MILL_US_PER_HOUR;
     assert_int_equal(mill_drift_monitor_part(f->monitor, MILL_PART_COUNTS, 0, &part, &err), MILL_EDATA);
     part.start_us = 10 * MILL_US_PER_HOUR;
+    part.part = UINT32_MAX; /* of outcomes: as many hours later, beyond all time */
+    part.bytes = mill_buffer_slice(&outcomes);
+    assert_int_equal(mill_drift_monitor_part(f->monitor, MILL_PART_OUTCOMES, 0, &part, &err), MILL_EDATA);
+    part.part = 0;
     part.bytes = mill_buffer_slice(&foreign);
     assert_int_equal(mill_drift_monitor_part(f->monitor, MILL_PART_COUNTS, 0, &part, &err), MILL_EDATA);
     for (size_t i = 0; i < good.n; i++) {
@@ -309,9 +317,10 @@ static void test_bad_parts(void **state)
     struct mill_drift_monitor_status status;
     mill_drift_monitor_status(f->monitor, &status);
     assert_int_equal(status.part_count, 0);
-    assert_int_equal(status.skipped_parts, 5 + 2 * good.n);
+    assert_int_equal(status.skipped_parts, 6 + 2 * good.n);
     mill_buffer_clear(&good);
     mill_buffer_clear(&foreign);
+    mill_buffer_clear(&outcomes);
     mill_profile_free(other);
 }
 
