@@ -304,6 +304,8 @@ struct mill__raw_rule {
     double psi_minor, psi_major, ks_minor, ks_major, q_max, p_minor, p_major, null_share_minor, null_share_major;
     double unseen_share_minor, unseen_share_major, out_of_range_minor, out_of_range_major, min_samples;
     double false_alarms_per_month;
+    double auc_min, auc_drop_max, auc_reference, log_loss_max, brier_max, accuracy_min, calibration_error_max;
+    double min_labelled;
     bool null_bin;
 };
 struct mill__raw_monitor {
@@ -314,6 +316,11 @@ struct mill__raw_monitor {
     bool score;
     const struct mill__node *reference, *rule;
     struct mill__text alertmanager;
+    struct {
+        const struct mill__node *node;
+        struct mill__text source, key, label;
+        int64_t horizon_us, max_pending;
+    } labels;
     struct {
         const struct mill__node *node;
         int64_t fire_after, resolve_after, repeat_us;
@@ -384,11 +391,17 @@ void mill__check_unique(struct mill__config *c, const char *what, const struct m
                         uint32_t count);
 /* mill__hint over the names of the schema's fields. */
 const char *mill__hint_fields(struct mill__config *c, const char *word, const struct mill_schema *schema);
+/* The source of that name; NULL after a problem. */
+const struct mill_source_config *mill__find_source(struct mill__config *c, const struct mill_project *project,
+                                                   const struct mill__text *name, uint32_t *ret_index);
 void mill__resolve_sources(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_entities(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_views(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_services(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 void mill__resolve_models(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
+/* config->model is known. */
+void mill__resolve_labels(struct mill__config *c, const struct mill__raw_monitor *raw,
+                          const struct mill_project *project, struct mill_monitor_config *config);
 void mill__resolve_monitors(struct mill__config *c, const struct mill__raw_project *raw, struct mill_project *project);
 
 /* Output columns of a view in the order of mill_view_schema: features, aggregates, derivations. */

@@ -261,6 +261,21 @@ static void take(double *to, double from)
     *to = isnan(from) ? *to : from;
 }
 
+/* Without labels there is nothing to judge. */
+static void check_performance_rules(struct monitor *m, const struct mill__node *map)
+{
+    static const char *const keys[] = {"auc_min",   "auc_drop_max", "auc_reference",         "log_loss_max",
+                                       "brier_max", "accuracy_min", "calibration_error_max", "min_labelled"};
+
+    for (unsigned i = 0; m->raw->labels.node == NULL && i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const struct mill__node *node = mill__node_get(map, keys[i]);
+        if (node != NULL) {
+            mill__problem(m->c, node, "'rule.%s': expected a monitor with 'labels', by which scores are judged",
+                          keys[i]);
+        }
+    }
+}
+
 static void read_rule_map(struct monitor *m, const struct mill__node *node, struct mill_drift_rule *rule)
 {
     struct mill__raw_rule raw = {0};
@@ -284,6 +299,15 @@ static void read_rule_map(struct monitor *m, const struct mill__node *node, stru
     take(&rule->out_of_range_minor, raw.out_of_range_minor);
     take(&rule->out_of_range_major, raw.out_of_range_major);
     take(&rule->false_alarms_per_month, raw.false_alarms_per_month);
+    take(&rule->auc_min, raw.auc_min);
+    take(&rule->auc_drop_max, raw.auc_drop_max);
+    take(&rule->auc_reference, raw.auc_reference);
+    take(&rule->log_loss_max, raw.log_loss_max);
+    take(&rule->brier_max, raw.brier_max);
+    take(&rule->accuracy_min, raw.accuracy_min);
+    take(&rule->calibration_error_max, raw.calibration_error_max);
+    rule->labelled_min = isnan(raw.min_labelled) ? rule->labelled_min : (uint64_t)raw.min_labelled;
+    check_performance_rules(m, node);
     rule->samples_min = isnan(raw.min_samples) ? rule->samples_min : (uint64_t)raw.min_samples;
     rule->null_bin = raw.null_bin;
 }
@@ -411,6 +435,7 @@ static void resolve_monitor(struct mill__config *c, const struct mill__raw_monit
         return; /* the service has problems of its own */
     }
     resolve_columns(&m);
+    mill__resolve_labels(c, raw, project, config);
     resolve_reference(&m);
     resolve_profile_spec(&m);
     check_profile(&m);

@@ -10,6 +10,11 @@ static const char *const rule_words[] = {"default", "article", "calibrated", NUL
         .key = #member, .type = MILL__OPTION_NUMBER, AT(RAW, member), .max = 1e12, .shown_fallback = "by the kind",    \
         SINCE, .help = text                                                                                            \
     }
+#define PERFORMANCE(member, text)                                                                                      \
+    {                                                                                                                  \
+        .key = #member, .type = MILL__OPTION_NUMBER, AT(RAW, member), .max = 1e12, .shown_fallback = "none", SINCE,    \
+        .help = text                                                                                                   \
+    }
 static const struct mill__option rule_options[] = {
     {.key = "kind",
      .type = MILL__OPTION_WORD,
@@ -33,6 +38,27 @@ static const struct mill__option rule_options[] = {
     THRESHOLD(out_of_range_major, "increase of the share outside the reference's range that is major"),
     THRESHOLD(min_samples, "rows of a window below which nothing is judged"),
     THRESHOLD(false_alarms_per_month, "calibrated: how many are expected over all features"),
+    PERFORMANCE(auc_min, "least AUC of the labels of a window; with too few labels, of the estimate (minor)"),
+    PERFORMANCE(auc_drop_max, "how far AUC may lie below auc_reference"),
+    {.key = "auc_reference",
+     .type = MILL__OPTION_NUMBER,
+     AT(RAW, auc_reference),
+     .max = 1,
+     .shown_fallback = "that of the first window with min_labelled labels",
+     SINCE,
+     .help = "what auc_drop_max is measured from"},
+    PERFORMANCE(log_loss_max, "largest log loss"),
+    PERFORMANCE(brier_max, "largest Brier score"),
+    PERFORMANCE(accuracy_min, "least accuracy at the model's threshold (0.5 where it has none)"),
+    PERFORMANCE(calibration_error_max, "largest calibration error, over ten bins"),
+    {.key = "min_labelled",
+     .type = MILL__OPTION_NUMBER,
+     AT(RAW, min_labelled),
+     .min = 1,
+     .max = 1e12,
+     .shown_fallback = "200",
+     SINCE,
+     .help = "labels of a window with which performance is measured; with fewer it is estimated"},
     {.key = "null_bin",
      .type = MILL__OPTION_BOOL,
      AT(RAW, null_bin),
@@ -41,6 +67,7 @@ static const struct mill__option rule_options[] = {
      .help = "rows without a value are a bin of PSI too"},
 };
 #undef THRESHOLD
+#undef PERFORMANCE
 #undef RAW
 const struct mill__table mill__rule_table = TABLE("rule", struct mill__raw_rule, rule_options);
 
@@ -72,6 +99,48 @@ static const struct mill__option alert_options[] = {
 };
 static const struct mill__table alert_table = {"alerts", sizeof(((RAW *)0)->alerts), alert_options,
                                                COUNT(alert_options)};
+
+static const struct mill__option label_options[] = {
+    {.key = "source",
+     .type = MILL__OPTION_STRING,
+     IN(labels, source),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "source whose events bring the labels",
+     .example = "arrivals"},
+    {.key = "key",
+     .type = MILL__OPTION_STRING,
+     IN(labels, key),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "field of both sources by which a label finds its scores",
+     .example = "flight_id"},
+    {.key = "label",
+     .type = MILL__OPTION_EXPRESSION,
+     IN(labels, label),
+     .flags = MILL__REQUIRED,
+     SINCE,
+     .help = "expression over the source's fields: a bool, or the numbers 0 and 1; null is no label",
+     .example = "arr_delay > 15"},
+    {.key = "horizon",
+     .type = MILL__OPTION_DURATION,
+     IN(labels, horizon_us),
+     .flags = MILL__REQUIRED,
+     .min = 1,
+     SINCE,
+     .help = "event time after a score within which its label counts",
+     .example = "2d"},
+    {.key = "max_pending",
+     .type = MILL__OPTION_INTEGER,
+     IN(labels, max_pending),
+     .fallback = "1000000",
+     .min = 1,
+     .max = 1e9,
+     SINCE,
+     .help = "scores and labels that wait for one another at once; what comes beyond is counted and dropped"},
+};
+static const struct mill__table label_table = {"labels", sizeof(((RAW *)0)->labels), label_options,
+                                               COUNT(label_options)};
 
 static const struct mill__option trigger_options[] = {
     {.key = "enabled",
@@ -236,6 +305,13 @@ static const struct mill__option monitor_options[] = {
      SINCE,
      .help = "wall time without an event after which a partition at its end holds no window open any more; the "
              "shortest of the project's monitors counts"},
+    {.key = "labels",
+     .type = MILL__OPTION_SECTION,
+     AT(RAW, labels),
+     .table = &label_table,
+     SINCE,
+     .help = "what the model's scores turn out to be: performance is measured, and estimated while labels are missing. "
+             "So far in runs on files (`run --input`) only"},
     {.key = "alerts",
      .type = MILL__OPTION_SECTION,
      AT(RAW, alerts),

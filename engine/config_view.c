@@ -86,8 +86,8 @@ static void resolve_view_entity(struct mill__config *c, const struct mill__raw_v
     }
 }
 
-static const struct mill_source_config *find_source(struct mill__config *c, const struct mill_project *project,
-                                                    const struct mill__text *name, uint32_t *ret_index)
+const struct mill_source_config *mill__find_source(struct mill__config *c, const struct mill_project *project,
+                                                   const struct mill__text *name, uint32_t *ret_index)
 {
     const char **names = mill_arena_array(c->arena, const char *, project->source_count);
     for (uint32_t i = 0; i < project->source_count; i++) {
@@ -358,7 +358,7 @@ static void resolve_parts(struct mill__config *c, const struct mill__raw_view *r
     resolve_zone(c, raw, view);
     resolve_view_entity(c, raw, project, view);
     const struct mill_source_config *source =
-        raw->source.s == NULL ? NULL : find_source(c, project, &raw->source, &view->source);
+        raw->source.s == NULL ? NULL : mill__find_source(c, project, &raw->source, &view->source);
     if (source == NULL || source->spec.schema.field_count == 0) {
         return; /* the source's own problems come first */
     }

@@ -77,6 +77,15 @@ struct mill_monitor_column {
     uint32_t index;      /* of the service's features, of the source's fields */
     bool is_categorical; /* though it is a number */
 };
+/* Labels that arrive as events of a source and meet the scores of the monitor's model by key. */
+struct mill_label_config {
+    uint32_t source;
+    const char *key;                   /* a field of both sources */
+    uint32_t score_field, label_field; /* it, in the source that is scored and in that of the labels */
+    const char *expr;                  /* over the fields of the labels' source: a bool or 0 and 1; null: no label */
+    int64_t horizon_us;
+    uint32_t pending_max;
+};
 struct mill_monitor_config {
     struct mill_drift_monitor_spec spec; /* but for the fields of its columns, whose types the plan knows */
     uint32_t model;
@@ -86,6 +95,8 @@ struct mill_monitor_config {
     struct mill_monitor_column segment;
     const char *reference_file; /* profile; NULL: made of the stream */
     const char *alertmanager;   /* URL; NULL: none */
+    bool has_labels;
+    struct mill_label_config labels;
     int64_t idle_timeout_us;
     unsigned line, col;
 };

@@ -127,6 +127,15 @@ static void print_monitor(const struct mill_monitor_config *m, struct mill_buffe
     mill_buffer_printf(out, "  rule %d psi %g %g samples %llu null bin %d, alerts %u %u %lld\n", (int)s->rule.kind,
                        s->rule.psi_minor, s->rule.psi_major, (unsigned long long)s->rule.samples_min, s->rule.null_bin,
                        s->alerts.fire_after, s->alerts.resolve_after, (long long)s->alerts.repeat_us);
+    if (m->has_labels) {
+        mill_buffer_printf(out, "  labels of source %u by %s (field %u, field %u): %s, horizon %lld, at most %u wait\n",
+                           m->labels.source, m->labels.key, m->labels.score_field, m->labels.label_field,
+                           m->labels.expr, (long long)m->labels.horizon_us, m->labels.pending_max);
+        mill_buffer_printf(
+            out, "  performance auc %g drop %g of %g loss %g brier %g accuracy %g calibration %g of %llu\n",
+            s->rule.auc_min, s->rule.auc_drop_max, s->rule.auc_reference, s->rule.log_loss_max, s->rule.brier_max,
+            s->rule.accuracy_min, s->rule.calibration_error_max, (unsigned long long)s->rule.labelled_min);
+    }
     mill_buffer_printf(out, "  trigger %d: %u in %u, samples %llu, cooldown %lld, train %lld, schedule %lld\n",
                        s->trigger.enabled, s->trigger.features_min, s->trigger.consecutive_min,
                        (unsigned long long)s->trigger.samples_min, (long long)s->trigger.cooldown_us,
