@@ -631,6 +631,9 @@ void mill_drift_report_write_json(const struct mill_drift_report *report, const 
                                   struct mill_buffer *out);
 void mill_drift_alert_write_json(const struct mill_drift_alert *alert, const char *project, int64_t now_us,
                                  struct mill_buffer *out);
+/* schemas/label.avsc. The id is of the monitor, the key and the time of the score. */
+void mill_join_match_write_json(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
+                                struct mill_buffer *out);
 void mill_retrain_trigger_write_json(const struct mill_retrain_trigger *trigger,
                                      const struct mill_drift_monitor_spec *spec, int64_t now_us,
                                      struct mill_buffer *out);

@@ -45,20 +45,42 @@ static void add_subject(struct mill_buffer *out, const struct mill_profile *prof
     }
 }
 
+static void add_speaker(struct mill_buffer *out, const struct mill__identity *identity)
+{
+    add_cstr(out, identity->project);
+    add_cstr(out, identity->monitor);
+    add_cstr(out, identity->model);
+    add_cstr(out, identity->model_version);
+}
+
+static void print_id(const struct mill_buffer *text, char id[33])
+{
+    snprintf(id, 33, "%016llx%016llx", (unsigned long long)mill_hash64(text->p, text->n),
+             (unsigned long long)mill_hash64_seed(text->p, text->n, SECOND_SEED));
+}
+
 void mill__identity_id(const struct mill__identity *identity, const char *what, const struct mill_profile *profile,
                        const struct mill_drift_result *result, int64_t end_us, char id[33])
 {
     struct mill_buffer text = {0};
 
-    add_cstr(&text, identity->project);
-    add_cstr(&text, identity->monitor);
-    add_cstr(&text, identity->model);
-    add_cstr(&text, identity->model_version);
+    add_speaker(&text, identity);
     add_cstr(&text, what);
     mill_buffer_add_u64(&text, (uint64_t)end_us);
     add_subject(&text, profile, result);
-    snprintf(id, 33, "%016llx%016llx", (unsigned long long)mill_hash64(text.p, text.n),
-             (unsigned long long)mill_hash64_seed(text.p, text.n, SECOND_SEED));
+    print_id(&text, id);
+    mill_buffer_clear(&text);
+}
+
+void mill__identity_match_id(const struct mill__identity *identity, const struct mill_join_match *match, char id[33])
+{
+    struct mill_buffer text = {0};
+
+    add_speaker(&text, identity);
+    add_cstr(&text, "label");
+    mill_buffer_add_u64(&text, (uint64_t)match->score_us);
+    add_text(&text, match->key);
+    print_id(&text, id);
     mill_buffer_clear(&text);
 }
 

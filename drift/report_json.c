@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of the drift topics as JSON: schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc. */
+/* Records of the drift topics as JSON: schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc, label.avsc.
+ */
 #include <math.h>
 
 #include "drift/json_internal.h"
+#include "drift/monitor_internal.h"
 
 static struct mill__speaker speaker_of(const struct mill_drift_report *report, const char *project)
 {
@@ -109,5 +111,28 @@ void mill_retrain_trigger_write_json(const struct mill_retrain_trigger *trigger,
     mill_json_write_object_end(&w);
     write_evidence(&w, trigger);
     mill__json_now(&w, now_us);
+    mill_json_write_object_end(&w);
+}
+
+void mill_join_match_write_json(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
+                                struct mill_buffer *out)
+{
+    const struct mill__speaker speaker = {spec->project, spec->name, spec->model, spec->model_version};
+    const struct mill__identity identity = mill__identity_of(spec);
+    struct mill_json_writer w;
+    char id[33];
+
+    mill__identity_match_id(&identity, match, id);
+    mill_json_writer_init(&w, out, false);
+    mill_json_write_object_begin(&w);
+    mill__json_text(&w, "id", id);
+    mill__json_speaker(&w, &speaker);
+    mill_json_write_key(&w, "key");
+    mill_json_write_string(&w, match->key);
+    mill__json_time(&w, "event_time", match->score_us);
+    mill__json_number(&w, "score", match->score);
+    mill_json_write_key(&w, "label");
+    mill_json_write_int64(&w, match->label);
+    mill__json_time(&w, "label_time", match->label_us);
     mill_json_write_object_end(&w);
 }

@@ -41,7 +41,7 @@ struct offline {
     uint32_t input_count;
     struct out_file rows, scores, dead_letters; /* scores: of a run for vectors the vectors */
     struct mill__offline_drift *drift;          /* NULL: no monitors */
-    struct out_file reports, alerts, triggers;
+    struct out_file reports, alerts, triggers, labels;
     struct mill_offline_summary summary;
     struct mill__sink sink;
     int out_rc; /* first failure of a write, seen at the next batch */
@@ -246,6 +246,14 @@ static int step_until(struct input *in, int64_t rival, bool tie, struct mill_err
     return MILL_OK;
 }
 
+static int flush_drift(struct offline *o, struct mill_error *err)
+{
+    MILL_TRY(out_flush(&o->reports, err));
+    MILL_TRY(out_flush(&o->alerts, err));
+    MILL_TRY(out_flush(&o->triggers, err));
+    return o->labels.fd < 0 ? MILL_OK : out_flush(&o->labels, err);
+}
+
 /* The whole batch has been stepped: all its events are up to the newest that was admitted. */
 static int emit(struct offline *o, struct input *in, struct mill_error *err)
 {
@@ -253,16 +261,26 @@ static int emit(struct offline *o, struct input *in, struct mill_error *err)
     if (o->drift == NULL) {
         return MILL_OK;
     }
+    mill__offline_drift_labels(o->drift, in->pass.flow->source, &in->pass.batch);
     mill__offline_drift_advance(o->drift, in->pass.flow->source, in->admission.newest_us);
-    MILL_TRY(out_flush(&o->reports, err));
-    MILL_TRY(out_flush(&o->alerts, err));
-    return out_flush(&o->triggers, err);
+    return flush_drift(o, err);
+}
+
+/* The next batch, or the end of the file. */
+static int next(struct offline *o, struct input *in, struct mill_error *err)
+{
+    MILL_TRY(load(o, in, err));
+    if (!in->at_end || o->drift == NULL) {
+        return MILL_OK;
+    }
+    mill__offline_drift_end(o->drift, in->pass.flow->source);
+    return flush_drift(o, err);
 }
 
 static int run(struct offline *o, struct mill_error *err)
 {
     for (uint32_t i = 0; i < o->input_count; i++) {
-        MILL_TRY(load(o, &o->inputs[i], err));
+        MILL_TRY(next(o, &o->inputs[i], err));
     }
     for (struct input *in = pick(o); in != NULL; in = pick(o)) {
         bool tie;
@@ -270,7 +288,7 @@ static int run(struct offline *o, struct mill_error *err)
         MILL_TRY(step_until(in, rival, tie, err));
         if (!mill__pass_has_rows(&in->pass)) {
             MILL_TRY(emit(o, in, err));
-            MILL_TRY(load(o, in, err));
+            MILL_TRY(next(o, in, err));
         }
         if (o->out_rc < 0) {
             *err = o->out_err;
@@ -281,6 +299,9 @@ static int run(struct offline *o, struct mill_error *err)
         struct mill__admission *admission = &o->inputs[i].admission;
         admission->warning_count = mill_null_watch_finish(admission->nulls, admission->warnings, 16);
         mill__admission_log(admission);
+    }
+    if (o->drift != NULL) {
+        mill__offline_drift_log(o->drift);
     }
     MILL_TRY(out_flush(&o->rows, err));
     MILL_TRY(out_flush(&o->scores, err));
@@ -326,9 +347,20 @@ static int open_tables(struct offline *o, struct mill_error *err)
     return MILL_OK;
 }
 
+static bool has_labels(const struct mill_project *project)
+{
+    bool any = false;
+
+    for (uint32_t m = 0; m < project->monitor_count; m++) {
+        any |= project->monitors[m].has_labels;
+    }
+    return any;
+}
+
 static int open_drift(struct offline *o, struct mill_error *err)
 {
-    const struct mill__offline_drift_lines lines = {&o->reports.buffer, &o->alerts.buffer, &o->triggers.buffer};
+    const struct mill__offline_drift_lines lines = {&o->reports.buffer, &o->alerts.buffer, &o->triggers.buffer,
+                                                    &o->labels.buffer};
     const char *dir = o->options->output_dir;
 
     if (o->plan->monitor_count == 0) {
@@ -337,7 +369,15 @@ static int open_drift(struct offline *o, struct mill_error *err)
     MILL_TRY(out_open(&o->reports, dir, "drift_reports.jsonl", &o->plan->arena, err));
     MILL_TRY(out_open(&o->alerts, dir, "alerts.jsonl", &o->plan->arena, err));
     MILL_TRY(out_open(&o->triggers, dir, "retrain.jsonl", &o->plan->arena, err));
+    if (has_labels(o->project)) {
+        MILL_TRY(out_open(&o->labels, dir, "labels.jsonl", &o->plan->arena, err));
+    }
     o->drift = mill__offline_drift_new(o->plan, &lines);
+    for (uint32_t s = 0; s < o->project->source_count; s++) {
+        if (input_path(o->options, o->project->sources[s].spec.name) == NULL) {
+            mill__offline_drift_end(o->drift, s);
+        }
+    }
     return MILL_OK;
 }
 
@@ -387,6 +427,7 @@ static void close_all(struct offline *o)
     out_close(&o->reports);
     out_close(&o->alerts);
     out_close(&o->triggers);
+    out_close(&o->labels);
     mill__offline_drift_free(o->drift);
     mill__encoder_free(o->encoder);
     mill__plan_close(o->plan);
@@ -404,6 +445,7 @@ int mill_offline_run(const struct mill_project *project, const struct mill_offli
         .reports.fd = -1,
         .alerts.fd = -1,
         .triggers.fd = -1,
+        .labels.fd = -1,
     };
     int64_t wall_ns = mill_clock_mono_ns();
     int64_t cpu_ns = mill_clock_process_cpu_ns();

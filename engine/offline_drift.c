@@ -7,20 +7,46 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 
+/* Contributors of a monitor here: what counts its rows, and the join of their labels. */
+enum { COUNTS, JOIN };
+
 struct watch {
     struct mill__offline_drift *drift;
     struct mill__contributor *contributor;
     struct mill_drift_monitor *monitor;
-    struct mill_profile *made; /* of the stream */
+    struct mill__labels labels; /* join NULL: none */
+    int64_t joined_us;          /* the join has come so far; INT64_MIN: nothing yet */
+    struct mill_profile *made;  /* of the stream */
+};
+
+/* How far a source's file has been read. */
+struct progress {
+    int64_t newest_us; /* INT64_MIN: no event yet */
+    bool is_over;
 };
 
 struct mill__offline_drift {
     const struct mill__plan *plan;
     struct mill__offline_drift_lines lines;
     struct mill__contributors *flows; /* per source: contributors of the flow's monitors */
+    struct progress *progress;        /* per source */
     struct watch *watches;
     uint32_t watch_count;
 };
+
+static void open_watch(struct mill__offline_drift *drift, struct watch *watch, struct mill__contributor *contributor)
+{
+    const struct mill__plan_monitor *monitor = contributor->monitor;
+
+    watch->drift = drift;
+    watch->contributor = contributor;
+    watch->joined_us = INT64_MIN;
+    watch->monitor = mill_drift_monitor_new(&monitor->spec, contributor->profile,
+                                            monitor->config->has_labels ? JOIN + 1 : COUNTS + 1);
+    if (monitor->config->has_labels) {
+        mill__labels_init(&watch->labels, monitor);
+    }
+}
 
 struct mill__offline_drift *mill__offline_drift_new(const struct mill__plan *plan,
                                                     const struct mill__offline_drift_lines *lines)
@@ -31,14 +57,14 @@ struct mill__offline_drift *mill__offline_drift_new(const struct mill__plan *pla
     drift->plan = plan;
     drift->lines = *lines;
     drift->flows = mill_calloc(sources, sizeof(*drift->flows));
+    drift->progress = mill_calloc(sources, sizeof(*drift->progress));
     drift->watches = mill_calloc(plan->monitor_count, sizeof(*drift->watches));
     for (uint32_t s = 0; s < sources; s++) {
+        drift->progress[s].newest_us = INT64_MIN;
         mill__contributors_init(&drift->flows[s], plan, &plan->flows[s].stages[0], 0);
         for (uint32_t i = 0; i < drift->flows[s].count; i++) {
             struct watch *watch = &drift->watches[drift->watch_count++];
-            watch->drift = drift;
-            watch->contributor = &drift->flows[s].at[i];
-            watch->monitor = mill_drift_monitor_new(&watch->contributor->monitor->spec, watch->contributor->profile, 1);
+            open_watch(drift, watch, &drift->flows[s].at[i]);
         }
     }
     return drift;
@@ -51,6 +77,7 @@ void mill__offline_drift_free(struct mill__offline_drift *drift)
     }
     for (uint32_t i = 0; i < drift->watch_count; i++) {
         mill_drift_monitor_free(drift->watches[i].monitor);
+        mill__labels_clear(&drift->watches[i].labels);
     }
     for (uint32_t s = 0; s < drift->plan->project->source_count; s++) {
         mill__contributors_clear(&drift->flows[s]);
@@ -59,6 +86,7 @@ void mill__offline_drift_free(struct mill__offline_drift *drift)
         mill_profile_free(drift->watches[i].made);
     }
     free(drift->flows);
+    free(drift->progress);
     free(drift->watches);
     free(drift);
 }
@@ -68,6 +96,22 @@ void mill__offline_drift_count(struct mill__offline_drift *drift, const struct m
                                uint32_t to)
 {
     mill__contributors_count(&drift->flows[model->config->source], model, batch, score, from, to);
+    for (uint32_t i = 0; i < drift->watch_count; i++) {
+        struct watch *watch = &drift->watches[i];
+        if (watch->labels.join != NULL && watch->contributor->monitor->model == model) {
+            mill__labels_add_scores(&watch->labels, batch, score, from, to);
+        }
+    }
+}
+
+void mill__offline_drift_labels(struct mill__offline_drift *drift, uint32_t source, const struct mill_batch *batch)
+{
+    for (uint32_t i = 0; i < drift->watch_count; i++) {
+        struct watch *watch = &drift->watches[i];
+        if (watch->labels.join != NULL && watch->contributor->monitor->config->labels.source == source) {
+            mill__labels_add(&watch->labels, batch);
+        }
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -125,33 +169,145 @@ static void on_expired(void *context, enum mill_part_kind kind, uint32_t contrib
     (void)part;
 }
 
-static void hand_over(void *context, const struct mill_drift_part *part)
+static void hand_over(struct watch *watch, enum mill_part_kind kind, uint32_t contributor,
+                      const struct mill_drift_part *part)
 {
-    struct watch *watch = context;
     struct mill_error err;
 
-    if (mill_drift_monitor_part(watch->monitor, MILL_PART_COUNTS, 0, part, &err) < 0) {
-        mill_assert(!"a part of the monitor's own counter fits it");
+    if (mill_drift_monitor_part(watch->monitor, kind, contributor, part, &err) < 0) {
+        mill_assert(!"a part of the monitor's own counter or join fits it");
+    }
+}
+
+static void on_counts(void *context, const struct mill_drift_part *part)
+{
+    hand_over(context, MILL_PART_COUNTS, COUNTS, part);
+}
+
+static void on_outcomes(void *context, enum mill_part_kind kind, const struct mill_drift_part *part)
+{
+    hand_over(context, kind, JOIN, part);
+}
+
+static void on_matched(void *context, const struct mill_join_match *match)
+{
+    struct watch *watch = context;
+    struct mill_buffer *out = watch->drift->lines.labels;
+    mill_join_match_write_json(match, &watch->contributor->monitor->spec, out);
+    mill_buffer_add_byte(out, '\n');
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * How far it is. A source whose file is over is waited for no longer, as a partition that sleeps is not in the stream:
+ * it counts as far as what goes on.
+ * --------------------------------------------------------------------------------------------- */
+
+static int64_t watermark_of(const struct mill__offline_drift *drift, uint32_t source)
+{
+    int64_t newest_us = drift->progress[source].newest_us;
+    return newest_us == INT64_MIN ? INT64_MIN : newest_us - drift->plan->project->sources[source].allowed_lateness_us;
+}
+
+/* Of scores and labels together. */
+static int64_t join_watermark(const struct watch *watch)
+{
+    const struct mill__offline_drift *drift = watch->drift;
+    const struct mill__plan_monitor *monitor = watch->contributor->monitor;
+    uint32_t scored = monitor->model->config->source, labels = monitor->config->labels.source;
+    int64_t a = watermark_of(drift, scored), b = watermark_of(drift, labels);
+
+    if (drift->progress[scored].is_over == drift->progress[labels].is_over) {
+        return (a < b) != drift->progress[scored].is_over ? a : b;
+    }
+    return drift->progress[scored].is_over ? b : a;
+}
+
+/* Joins what it can; true where that goes further than before. */
+static bool advance_join(struct watch *watch)
+{
+    const struct mill_join_sink sink = {watch, on_matched, on_outcomes};
+    int64_t watermark_us = watch->labels.join == NULL ? INT64_MIN : join_watermark(watch);
+    int64_t before_us = watch->joined_us;
+
+    if (watermark_us == INT64_MIN) {
+        return false;
+    }
+    mill_join_advance(watch->labels.join, watermark_us, &sink);
+    watermark_us = mill_timestamp_floor(watermark_us, watch->contributor->monitor->spec.every_us);
+    watch->joined_us = watermark_us > before_us ? watermark_us : before_us;
+    mill_drift_monitor_progress(watch->monitor, JOIN, watch->joined_us);
+    return watch->joined_us > before_us;
+}
+
+/* The same of the counts. */
+static bool advance_counts(struct watch *watch)
+{
+    struct mill__contributor *contributor = watch->contributor;
+    const struct mill__plan_monitor *monitor = contributor->monitor;
+    const struct progress *progress = &watch->drift->progress[monitor->model->config->source];
+    int64_t newest_us = progress->newest_us, before_us = contributor->progress_us;
+    int64_t watermark_us = mill__contributor_watermark(contributor, watch->drift->plan->project, newest_us);
+
+    if (newest_us == INT64_MIN) {
+        return false;
+    }
+    if (progress->is_over && watch->joined_us > watermark_us) {
+        watermark_us = watch->joined_us;
+    }
+    if (watermark_us <= before_us) {
+        return false;
+    }
+    contributor->progress_us = watermark_us;
+    mill_drift_counter_take(contributor->counter, watermark_us, on_counts, watch);
+    mill_drift_monitor_progress(watch->monitor, COUNTS, watermark_us);
+    return true;
+}
+
+static void advance(struct mill__offline_drift *drift)
+{
+    for (uint32_t i = 0; i < drift->watch_count; i++) {
+        struct watch *watch = &drift->watches[i];
+        const struct mill_drift_monitor_sink sink = {.context = watch,
+                                                     .profile = on_profile,
+                                                     .report = on_report,
+                                                     .alert = on_alert,
+                                                     .trigger = on_trigger,
+                                                     .expired = on_expired};
+        bool joined = advance_join(watch), counted = advance_counts(watch);
+        if (joined || counted) {
+            mill_drift_monitor_run(watch->monitor, &sink, false);
+        }
     }
 }
 
 void mill__offline_drift_advance(struct mill__offline_drift *drift, uint32_t source, int64_t newest_us)
 {
-    const struct mill_drift_monitor_sink sink = {
-        .profile = on_profile, .report = on_report, .alert = on_alert, .trigger = on_trigger, .expired = on_expired};
+    drift->progress[source].newest_us = newest_us;
+    advance(drift);
+}
 
+void mill__offline_drift_end(struct mill__offline_drift *drift, uint32_t source)
+{
+    drift->progress[source].is_over = true;
+    advance(drift);
+}
+
+void mill__offline_drift_log(const struct mill__offline_drift *drift)
+{
     for (uint32_t i = 0; i < drift->watch_count; i++) {
-        struct watch *watch = &drift->watches[i];
-        struct mill__contributor *contributor = watch->contributor;
-        struct mill_drift_monitor_sink own = sink;
-        int64_t watermark_us = mill__contributor_watermark(contributor, drift->plan->project, newest_us);
-        if (contributor->monitor->model->config->source != source || watermark_us <= contributor->progress_us) {
+        const struct mill__labels *labels = &drift->watches[i].labels;
+        struct mill_join_status status;
+        if (labels->join == NULL) {
             continue;
         }
-        contributor->progress_us = watermark_us;
-        own.context = watch;
-        mill_drift_counter_take(contributor->counter, watermark_us, hand_over, watch);
-        mill_drift_monitor_progress(watch->monitor, 0, watermark_us);
-        mill_drift_monitor_run(watch->monitor, &own, false);
+        mill_join_status(labels->join, &status);
+        bool is_odd = status.dropped > 0 || labels->keyless > 0 || labels->odd > 0;
+        mill_log(is_odd ? MILL_LOG_WARNING : MILL_LOG_INFO, "drift",
+                 "monitor '%s': %llu scores met their labels, %llu did not within the horizon, %u records wait; %llu "
+                 "labels without a score, %llu neither 0 nor 1; %llu records without a key, %llu dropped because too "
+                 "many wait",
+                 labels->monitor->spec.name, (unsigned long long)status.joined, (unsigned long long)status.expired,
+                 status.pending, (unsigned long long)status.unclaimed, (unsigned long long)labels->odd,
+                 (unsigned long long)labels->keyless, (unsigned long long)status.dropped);
     }
 }

@@ -524,6 +524,7 @@ void mill__plan_close(struct mill__plan *plan)
     }
     for (uint32_t m = 0; m < plan->monitor_count; m++) {
         mill_profile_free(plan->monitors[m].loaded_profile);
+        mill_expr_free(plan->monitors[m].label);
     }
     for (uint32_t v = 0; plan->views != NULL && v < plan->project->view_count; v++) {
         mill_view_free(plan->views[v]);

@@ -65,6 +65,7 @@ struct mill__plan_monitor {
     uint32_t segment_column;              /* UINT32_MAX: no segments */
     const struct mill_profile *profile;   /* the monitored part of it; NULL: to be made of the stream */
     struct mill_profile *loaded_profile;
+    struct mill_expr *label;    /* over the labels' source; NULL: no labels */
     uint32_t *stage_partitions; /* partitions of the topics of the stages; 1 each offline */
     uint32_t contributor_count;
 };

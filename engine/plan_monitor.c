@@ -99,6 +99,29 @@ static int load_profile(struct mill__plan *plan, struct mill__plan_monitor *moni
     return MILL_OK;
 }
 
+static int compile_label(struct mill__plan *plan, struct mill__plan_monitor *monitor, struct mill_error *err)
+{
+    const struct mill_monitor_config *config = monitor->config;
+    struct mill_expr_scope scope = {0};
+
+    if (!config->has_labels) {
+        return MILL_OK;
+    }
+    if (monitor->model->output_count != 1) {
+        return mill_fail_at(err, MILL_ECONFIG, config->line, config->col,
+                            "model '%s' has %u outputs, and labels can be joined to one; hint: leave 'labels' out",
+                            config->spec.model, monitor->model->output_count);
+    }
+    const struct mill_schema *schema = &plan->project->sources[config->labels.source].spec.schema;
+    struct mill_expr_name *names = mill_arena_array(&plan->arena, struct mill_expr_name, schema->field_count);
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        names[i] = (struct mill_expr_name){mill_slice_of(schema->fields[i].name), schema->fields[i].type, i};
+    }
+    scope.names = names;
+    scope.name_count = schema->field_count;
+    return mill_expr_compile(mill_slice_of(config->labels.expr), &scope, &monitor->label, err);
+}
+
 static void list_contributors(struct mill__plan *plan, struct mill__plan_monitor *monitor,
                               const int32_t *partition_counts)
 {
@@ -127,6 +150,7 @@ static int build_monitor(struct mill__plan *plan, struct mill__plan_monitor *mon
                                 config->spec.model, monitor->model->output_count);
         }
     }
+    MILL_TRY(compile_label(plan, monitor, err));
     list_contributors(plan, monitor, partition_counts);
     plan->flows[monitor->model->config->source].announces = true;
     if (plan->idle_timeout_us > config->idle_timeout_us || plan->monitor_count == 1) {

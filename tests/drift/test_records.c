@@ -379,12 +379,41 @@ static void test_trigger(void **state)
     close_fixture(&f);
 }
 
+static void test_label(void **state)
+{
+    (void)state;
+    struct mill_buffer out = {0}, again = {0};
+    struct mill_drift_monitor_spec spec = {.project = "shop", .name = "inputs", .model = "churn", .model_version = "3"};
+    struct mill_join_match match = {
+        .key = mill_slice_of("a\"b"), .score_us = 0, .label_us = MILL_US_PER_HOUR, .score = 0.25, .label = 1};
+
+    mill_join_match_write_json(&match, &spec, &out);
+    json_t *value = assert_matches("label.avsc", mill_buffer_slice(&out));
+    assert_string_equal(text_of(value, "key"), "a\"b");
+    assert_string_equal(text_of(value, "label_time"), "1970-01-01T01:00:00Z");
+    match.label_us++;
+    mill_join_match_write_json(&match, &spec, &again);
+    json_t *other = assert_matches("label.avsc", mill_buffer_slice(&again));
+    assert_string_equal(text_of(value, "id"), text_of(other, "id"));
+    json_decref(other);
+    mill_buffer_reset(&again);
+    match.score_us++;
+    mill_join_match_write_json(&match, &spec, &again);
+    other = assert_matches("label.avsc", mill_buffer_slice(&again));
+    assert_string_not_equal(text_of(value, "id"), text_of(other, "id"));
+    json_decref(other);
+    json_decref(value);
+    mill_buffer_clear(&out);
+    mill_buffer_clear(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_alert),
         cmocka_unit_test(test_trigger),
+        cmocka_unit_test(test_label),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

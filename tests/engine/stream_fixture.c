@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/log.h"
 
@@ -136,4 +137,19 @@ int64_t stream_count(struct stream *s, const char *topic, const char *text, int6
     stream_read(s, topic, count_one, &c);
     *ret_matching = c.matching;
     return c.count;
+}
+
+void stream_write_model(const struct stream *s)
+{
+    json_error_t error;
+    char path[96];
+    json_t *model = json_load_file(MILL_SOURCE_DIR "/bench/stream/model.json", 0, &error);
+    assert_non_null(model);
+    json_t *names = json_object_get(json_object_get(model, "learner"), "feature_names");
+    json_array_set_new(names, 7, json_string("amount_half"));
+    json_array_set_new(names, 8, json_string("amount_double"));
+    snprintf(path, sizeof(path), "%s/model.json", s->dir);
+    assert_int_equal(json_dump_file(model, path, JSON_COMPACT), 0);
+    json_decref(model);
+    setenv("SHOP_MODEL", path, 1);
 }

@@ -20,6 +20,10 @@ struct stream *stream_open(const char *const *topics, int32_t partitions);
 void stream_close(struct stream *s);
 void stream_create_topic(struct stream *s, const char *topic, int32_t partitions);
 void stream_write_project(struct stream *s, const char *text);
+/* ${SHOP_MODEL}: the bench's model with two inputs by other names, amount_half and amount_double, that can be of views
+ * of later stages: they do not depend on the order in which events of several partitions arrive there, which an
+ * aggregate would. */
+void stream_write_model(const struct stream *s);
 /* partition -1: by the key. */
 void stream_send(struct stream *s, const char *topic, int32_t partition, const char *key, const char *text);
 /* Waits until everything sent is acknowledged. */

@@ -94,27 +94,10 @@ static const char *const single_topics[] = {"shop.dead_letter",
                                             "shop.retrain",
                                             NULL};
 
-/* The bench's model with two inputs by other names, of the views of later stages. They do not depend on the order in
- * which events of several partitions arrive there, which an aggregate of the merchant would. */
-static void write_model(struct stream *s)
-{
-    json_error_t error;
-    char path[96];
-    json_t *model = json_load_file(MILL_SOURCE_DIR "/bench/stream/model.json", 0, &error);
-    assert_non_null(model);
-    json_t *names = json_object_get(json_object_get(model, "learner"), "feature_names");
-    json_array_set_new(names, 7, json_string("amount_half"));
-    json_array_set_new(names, 8, json_string("amount_double"));
-    snprintf(path, sizeof(path), "%s/model.json", s->dir);
-    assert_int_equal(json_dump_file(model, path, JSON_COMPACT), 0);
-    json_decref(model);
-    setenv("SHOP_MODEL", path, 1);
-}
-
 static int set_up(void **state)
 {
     struct stream *s = stream_open(topics, 2);
-    write_model(s);
+    stream_write_model(s);
     for (size_t i = 0; single_topics[i] != NULL; i++) {
         stream_create_topic(s, single_topics[i], 1);
     }
