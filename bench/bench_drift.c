@@ -3,10 +3,11 @@
  * What drift costs one core. Prints lines of JSON.
  *
  *   bench_drift locate                     ns a value from value to slot, by distribution and number of break-points
- *   bench_drift stream                     ns a value through the counter: panes by event time, nulls, moments,
- * segments bench_drift compare DIR [ROWS [REF]]   30 features x ROWS (1,000,000) against a reference of REF (100,000)
- * rows: counting and evaluating; writes the data to DIR for bench/drift/peers.py bench_drift slide a further check of a
- * sliding window: a pane in, a pane out, everything evaluated
+ *   bench_drift stream                     ns a value through the counter: panes, nulls, moments, segments
+ *   bench_drift compare DIR [ROWS [REF]]   30 features x ROWS (1,000,000) against a reference of REF (100,000) rows:
+ *                                          counted and evaluated; writes the data to DIR for bench/drift/peers.py
+ *   bench_drift slide                      a further check of a sliding window: a pane in, a pane out, evaluated
+ *   bench_drift evaluate                   one evaluation of 30 features, unmoved and moved, by rule, and with all p
  */
 #include <math.h>
 #include <stdio.h>
@@ -437,6 +438,85 @@ static void bench_slide(void)
     free_data(reference);
 }
 
+/* ---- one evaluation ---- */
+
+static double evaluate_ms(const struct mill_profile *profile, const struct mill_drift_window *window,
+                          enum mill_rule_kind kind, bool with_p)
+{
+    struct mill_drift_rule rule;
+    double best = INFINITY;
+
+    mill_drift_rule_init(&rule, kind);
+    for (unsigned round = 0; round < 5; round++) {
+        struct mill_drift_report report;
+        struct mill_arena arena;
+        mill_arena_init(&arena, 0);
+        int64_t begin = cpu_ns();
+        mill_drift_evaluate(window, profile, &rule, with_p, &arena, &report);
+        best = fmin(best, (double)(cpu_ns() - begin) / 1e6);
+        mill_arena_clear(&arena);
+    }
+    return best;
+}
+
+/* A reference of row_count rows and a window of one row less, in which every feature has moved by shift: sizes that
+ * have no closed form. */
+static void evaluate_one(const struct mill_profile *profile, const struct mill_profile_spec *spec, uint32_t row_count,
+                         double shift)
+{
+    struct data *current = make_data(row_count - 1, 0.0, true);
+    struct mill_drift_counter_options options = {.profile = profile, .spec = spec, .pane_us = 1};
+    struct mill_drift_counter *counter = mill_drift_counter_new(&options);
+    struct mill_drift_window *window = mill_drift_window_new(profile);
+    int64_t *times = check(calloc(BATCH_ROWS, sizeof(*times)));
+    struct mill_buffer part = {0};
+    struct mill_error err;
+    struct view view;
+
+    for (uint32_t f = 0; f < FEATURES; f++) {
+        for (uint32_t i = 0; i < current->row_count; i++) {
+            current->values[f][i] += shift;
+        }
+    }
+    for (uint32_t from = 0; from < current->row_count; from += BATCH_ROWS) {
+        uint32_t left = current->row_count - from;
+        view_at(&view, current, from);
+        mill_drift_counter_add(counter, view.pointers, NULL, times, NULL, 0, left < BATCH_ROWS ? left : BATCH_ROWS);
+    }
+    mill_drift_counter_take(counter, INT64_MAX, keep_part, &part);
+    check_ok(mill_drift_window_apply(window, mill_buffer_slice(&part), 1, &err), &err);
+    printf("{\"bench\":\"evaluate\",\"features\":%d,\"breaks\":%u,\"rows\":%u,\"shift\":%.2f,\"default_ms\":%.3f,"
+           "\"article_ms\":%.3f,\"all_p_ms\":%.3f}\n",
+           FEATURES, profile->features[0].break_count, row_count, shift,
+           evaluate_ms(profile, window, MILL_RULE_DEFAULT, false),
+           evaluate_ms(profile, window, MILL_RULE_ARTICLE, false),
+           evaluate_ms(profile, window, MILL_RULE_DEFAULT, true));
+    mill_buffer_clear(&part);
+    mill_drift_window_free(window);
+    mill_drift_counter_free(counter);
+    free(times);
+    free_data(current);
+}
+
+static void bench_evaluate(void)
+{
+    static const uint32_t rows[] = {10000, 1000000}, breaks[] = {2000, 100000};
+    static const double shifts[] = {0, 0.1, 0.5};
+
+    for (unsigned r = 0; r < 2; r++) {
+        struct data *reference = make_data(rows[r], 0.0, true);
+        for (unsigned b = 0; b < 2; b++) {
+            struct mill_profile_spec spec;
+            struct mill_profile *profile = make_profile(reference, breaks[b], &spec);
+            for (unsigned s = 0; s < 3; s++) {
+                evaluate_one(profile, &spec, rows[r], shifts[s]);
+            }
+            mill_profile_free(profile);
+        }
+        free_data(reference);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -453,11 +533,15 @@ int main(int argc, char **argv)
         bench_slide();
         return 0;
     }
+    if (strcmp(what, "evaluate") == 0) {
+        bench_evaluate();
+        return 0;
+    }
     if (strcmp(what, "compare") == 0 && argc > 2) {
         bench_compare(argv[2], argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 1000000,
                       argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 100000);
         return 0;
     }
-    fprintf(stderr, "bench_drift: one of locate stream compare slide\n");
+    fprintf(stderr, "bench_drift: one of locate stream compare slide evaluate\n");
     return 64;
 }

@@ -506,7 +506,7 @@ void mill_drift_segment_name(const struct mill_profile *profile, uint32_t segmen
 /*
  * Everything but p; p and q where the rule needs them (with_p: always, scipy's). q is then an upper bound that is on
  * the right side of q_max. Where the rule alone asks, the p of a
- * KS whose exact form would take more than a few milliseconds is the asymptotic one, unless it is so near to a
+ * KS whose exact form would take more than about a millisecond is the asymptotic one, unless it is so near to a
  * threshold that the choice could matter. Memory from arena. The caller fills id, monitor, model and times, and
  * performance.
  */
