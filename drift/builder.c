@@ -150,11 +150,12 @@ void mill_profile_builder_add(struct mill_profile_builder *builder, const struct
         if (builder->segment_ids != NULL) {
             add_segment(builder, segment, row);
         }
-        if (event_time_us != NULL) {
+        bool has_time = event_time_us != NULL && mill__is_time(event_time_us[row]);
+        if (has_time) {
             add_time(builder, event_time_us[row]);
         }
         if (builder->times != NULL) {
-            builder->times[builder->row_count] = event_time_us != NULL ? event_time_us[row] : INT64_MIN;
+            builder->times[builder->row_count] = has_time ? event_time_us[row] : INT64_MIN;
         }
         builder->row_count++;
     }
@@ -177,7 +178,7 @@ static void group_windows(const struct mill_profile_builder *builder, struct mil
         return;
     }
     uint32_t *window = mill_malloc(builder->row_count * sizeof(*window));
-    uint32_t count = (uint32_t)((span + 1) / width);
+    uint32_t count = (uint32_t)(((uint64_t)span + 1) / (uint64_t)width);
     for (uint64_t row = 0; row < builder->row_count; row++) {
         bool is_known = builder->times[row] != INT64_MIN;
         uint64_t number = is_known ? (uint64_t)((builder->times[row] - builder->oldest_us) / width) : UINT32_MAX;
@@ -289,9 +290,8 @@ int mill_profile_builder_finish(struct mill_profile_builder *builder, struct mil
     profile->model = mill_arena_strdup(&profile->arena, text_or_empty(spec->model));
     profile->model_version = mill_arena_strdup(&profile->arena, text_or_empty(spec->model_version));
     profile->row_count = builder->row_count;
-    bool has_span = builder->has_times && builder->newest_us < INT64_MAX;
-    profile->from_us = has_span ? builder->oldest_us : INT64_MIN;
-    profile->to_us = has_span ? builder->newest_us + 1 : INT64_MIN;
+    profile->from_us = builder->has_times ? builder->oldest_us : INT64_MIN;
+    profile->to_us = builder->has_times ? builder->newest_us + 1 : INT64_MIN;
     group_windows(builder, &windows);
     profile->calibration_window_us = windows.begin != NULL ? spec->calibration_window_us : 0;
     group_segments(builder, profile, &segments);

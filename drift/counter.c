@@ -6,14 +6,12 @@
 #include <stdlib.h>
 
 enum { PANES_DEFAULT = 64 };
-/* Event times further away are damage; so no sum of times overflows. */
-static const int64_t time_max_us = INT64_C(1) << 62;
 
 struct mill_drift_counter *mill_drift_counter_new(const struct mill_drift_counter_options *options)
 {
     struct mill_drift_counter *counter = mill_calloc(1, sizeof(*counter));
 
-    mill_assert(options->pane_us > 0 && options->pane_us < time_max_us && options->keep_us >= 0);
+    mill_assert(options->pane_us > 0 && options->pane_us < MILL__TIME_MAX_US && options->keep_us >= 0);
     counter->options = *options;
     counter->options.profile = NULL;
     counter->options.panes_max = options->panes_max == 0 ? PANES_DEFAULT : options->panes_max;
@@ -210,7 +208,7 @@ void mill_drift_counter_add(struct mill_drift_counter *counter, const struct mil
         if (live != NULL && !mill_bit_get(live, row)) {
             continue;
         }
-        if (t < counter->horizon_us || t > time_max_us || t < -time_max_us) {
+        if (t < counter->horizon_us || !mill__is_time(t)) {
             counter->ignored++;
         } else {
             add_row(counter, columns, segment, t, row);
@@ -240,8 +238,8 @@ void mill_drift_counter_take(struct mill_drift_counter *counter, int64_t waterma
 {
     int64_t width = counter->options.pane_us, start_max_us = INT64_MAX; /* the last pane that is over */
 
-    if (watermark_us < time_max_us) {
-        start_max_us = (watermark_us < -time_max_us ? -time_max_us : watermark_us) - width;
+    if (watermark_us < MILL__TIME_MAX_US) {
+        start_max_us = (watermark_us < -MILL__TIME_MAX_US ? -MILL__TIME_MAX_US : watermark_us) - width;
     }
     hand_out_driven(counter, each, context);
     while (counter->pane_count > 0) {
@@ -256,7 +254,7 @@ void mill_drift_counter_take(struct mill_drift_counter *counter, int64_t waterma
         each(context, &part);
         counter->is_dirty = true;
     }
-    if (counter->options.keep_us > 0 && watermark_us < time_max_us) {
+    if (counter->options.keep_us > 0 && watermark_us < MILL__TIME_MAX_US) {
         int64_t from_us =
             start_max_us < INT64_MIN + counter->options.keep_us ? INT64_MIN : start_max_us - counter->options.keep_us;
         mill__counter_forget(counter, from_us);

@@ -248,8 +248,8 @@ void mill_drift_counter_save(struct mill_drift_counter *counter, struct mill_buf
 
 static bool is_pane_start(const struct mill_drift_counter *counter, int64_t start_us)
 {
-    return start_us % counter->options.pane_us == 0 && start_us >= -(INT64_C(1) << 62) - counter->options.pane_us &&
-           start_us <= INT64_C(1) << 62;
+    return start_us % counter->options.pane_us == 0 && start_us >= -MILL__TIME_MAX_US - counter->options.pane_us &&
+           start_us <= MILL__TIME_MAX_US;
 }
 
 static int load_part(struct mill_drift_counter *counter, struct mill_cursor *cursor, struct mill_error *err)
@@ -280,12 +280,14 @@ static int load_part(struct mill_drift_counter *counter, struct mill_cursor *cur
 
 static int load_handed(struct mill_drift_counter *counter, struct mill_cursor *cursor, struct mill_error *err)
 {
-    int64_t width = counter->options.pane_us, limit = (INT64_C(1) << 62) / width + 1, at = 0;
+    /* Numbers of panes: ascending, all below the limit. */
+    int64_t width = counter->options.pane_us, limit = MILL__TIME_MAX_US / width + 1, at = 0;
 
     for (uint64_t runs = mill_cursor_varint(cursor); runs > 0 && !cursor->bad; runs--) {
         int64_t gap = mill_cursor_zigzag(cursor);
         uint64_t count = mill_cursor_varint(cursor), next_part = mill_cursor_varint(cursor);
-        bool is_damaged = __builtin_add_overflow(at, gap, &at) || at < -limit || at > limit || count == 0 ||
+        bool is_damaged = (gap < 0 && counter->handed_count > 0) || __builtin_add_overflow(at, gap, &at) ||
+                          at < -limit || at > limit || count == 0 || count > (uint64_t)(limit - at) ||
                           count > HANDED_MAX - counter->handed_count || next_part == 0 || next_part > UINT32_MAX;
         if (cursor->bad || is_damaged) {
             return mill_fail(err, MILL_EDATA, "drift counter state with damaged part numbers");

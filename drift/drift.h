@@ -324,8 +324,8 @@ void mill_outcomes_reset(struct mill_outcomes *outcomes);
 /* A scored row whose label came (0 or 1), or (label -1) is not here yet: only its score counts, for the estimate. It is
  * taken for positive where score >= threshold. NaN is not counted; what lies outside [0, 1] is taken as its end. */
 void mill_outcomes_add(struct mill_outcomes *outcomes, double score, int label, double threshold);
-/* Sparse bytes; merge adds (sign 1) or takes back. MILL_EDATA: damaged (checksum), contradictory, or more than there is
- * to take back; nothing has changed then. */
+/* Sparse bytes; merge adds (sign 1) or takes back. MILL_EDATA: damaged (checksum), contradictory, more than there is
+ * to take back or than a cell holds (2^36 rows); nothing has changed then. */
 void mill_outcomes_write(const struct mill_outcomes *outcomes, struct mill_buffer *out);
 int mill_outcomes_merge(struct mill_outcomes *outcomes, struct mill_slice bytes, int sign,
                         struct mill_error *err) MILL_MUST_CHECK;

@@ -5,6 +5,13 @@
 
 #include "drift/statistics_internal.h"
 
+/* Event times further away are damage; so no sum of times overflows. */
+#define MILL__TIME_MAX_US (INT64_C(1) << 62)
+static inline bool mill__is_time(int64_t us)
+{
+    return us >= -MILL__TIME_MAX_US && us <= MILL__TIME_MAX_US;
+}
+
 /* Index of the first break-point >= x. */
 static inline uint32_t mill__lower_bound(const struct mill_profile_feature *feature, double x)
 {

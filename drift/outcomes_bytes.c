@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Outcomes as bytes, for panes that travel:
- *     version (1 byte)
- *     number of cells that are not empty; each: cells skipped since the last one, positives, negatives, unlabelled,
- * offset counts, sums (each low then high 64 bits) checksum (4 bytes): XXH3 of all before, low half all LEB128. Bytes
- * are read twice: once to see that they are sound and (taken back) that there is so much, then to add, so that damaged
- * ones change nothing. Equal outcomes write equal bytes.
+ * Outcomes as bytes, for panes that travel. All numbers are LEB128 but for the checksum:
+ *
+ *   version (1 byte)
+ *   how many cells are not empty; of each: cells skipped since the last one, positives, negatives, unlabelled, offset
+ *   counts; sums, of each the low, then the high 64 bits
+ *   checksum (4 bytes): low half of XXH3 of all before
+ *
+ * Bytes are read twice: once to see that they are sound, that there is so much (taken back) or room for it, then to
+ * add, so that damaged ones change nothing. Equal outcomes write equal bytes.
  */
 #include "base/hash.h"
 #include "drift/outcomes_internal.h"
@@ -71,11 +74,15 @@ struct totals {
     uint64_t scored, labelled, positives;
 };
 
-/* have: what is there already; NULL where the cell is not to be taken back. */
-static bool has_so_much(const struct mill__outcome_cell *have, const struct mill__outcome_cell *cell)
+/* Whether there is so much to take back (sign -1), or room for as much more. */
+static bool fits(const struct mill__outcome_cell *have, const struct mill__outcome_cell *cell, int sign)
 {
-    return have == NULL || (have->positives >= cell->positives && have->negatives >= cell->negatives &&
-                            have->unlabelled >= cell->unlabelled && have->offset >= cell->offset);
+    if (sign < 0) {
+        return have->positives >= cell->positives && have->negatives >= cell->negatives &&
+               have->unlabelled >= cell->unlabelled && have->offset >= cell->offset;
+    }
+    return mill__outcome_cell_rows(have) <= rows_max - mill__outcome_cell_rows(cell) &&
+           have->offset <= UINT64_MAX - cell->offset;
 }
 
 static bool cells_are_sound(const struct mill_outcomes *outcomes, struct mill_cursor *c, int sign,
@@ -87,7 +94,7 @@ static bool cells_are_sound(const struct mill_outcomes *outcomes, struct mill_cu
     *ret_totals = (struct totals){0};
     for (uint64_t k = 0; k < count; k++) {
         uint32_t i = next < MILL_OUTCOME_CELLS ? read_cell(c, next, &cell) : MILL_OUTCOME_CELLS;
-        if (i == MILL_OUTCOME_CELLS || !has_so_much(sign < 0 ? &outcomes->cells[i] : NULL, &cell)) {
+        if (i == MILL_OUTCOME_CELLS || !fits(&outcomes->cells[i], &cell, sign)) {
             return false;
         }
         ret_totals->scored += mill__outcome_cell_rows(&cell);

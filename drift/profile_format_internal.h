@@ -9,6 +9,7 @@
 enum {
     MILL__PROFILE_MAGIC_SIZE = 8,
     MILL__PROFILE_VERSION = 2,
+    MILL__BREAKS_MAX = 2 * MILL_PROFILE_BREAKS_MAX - 1,
     MILL__PROFILE_FIXED = 6,             /* doubles of a numeric feature */
     MILL__PROFILE_FEATURES_MAX = 1 << 16 /* more is damage */
 };

@@ -90,8 +90,8 @@ static void take_slots(struct reader *reader, struct mill_profile_feature *featu
 
 static void take_breaks(struct reader *reader, struct mill_profile_feature *feature)
 {
-    /* A break-point takes a byte here and two among the counts. */
-    uint32_t count = take_count(reader, 3, 2 * MILL_PROFILE_BREAKS_MAX);
+    /* A break-point takes a byte here and two among the counts. Slots are sorted as numbers below 2^22. */
+    uint32_t count = take_count(reader, 3, MILL__BREAKS_MAX);
     double *breaks = mill_arena_array(reader->arena, double, count);
     int64_t key = 0;
 
@@ -273,6 +273,13 @@ static void take_features(struct reader *reader, struct mill_profile *profile)
     profile->features = features;
 }
 
+/* Not known, or rows' times; to_us is exclusive. */
+static bool is_span(int64_t from_us, int64_t to_us)
+{
+    return (from_us == INT64_MIN && to_us == INT64_MIN) ||
+           (mill__is_time(from_us) && from_us < to_us && mill__is_time(to_us - 1));
+}
+
 static void take_profile(struct reader *reader, struct mill_profile *profile)
 {
     profile->model = take_cstr(reader);
@@ -281,7 +288,7 @@ static void take_profile(struct reader *reader, struct mill_profile *profile)
     profile->from_us = (int64_t)mill_cursor_u64(&reader->cursor);
     profile->to_us = (int64_t)mill_cursor_u64(&reader->cursor);
     profile->calibration_window_us = (int64_t)mill_cursor_varint(&reader->cursor);
-    reader->cursor.bad |= profile->from_us > profile->to_us || profile->calibration_window_us < 0;
+    reader->cursor.bad |= !is_span(profile->from_us, profile->to_us) || profile->calibration_window_us < 0;
     if (mill_cursor_byte(&reader->cursor) != 0) {
         profile->segment_by = take_cstr(reader);
         profile->segment_count = take_count(reader, 1, MILL_PROFILE_SEGMENTS_MAX);

@@ -261,14 +261,55 @@ static void test_refused(void **state)
     close_fixture(&other);
 }
 
+/* A state that has handed out `count` panes from number `from` on, and then one `gap` panes behind their end. */
+static int load_handed(int64_t pane_us, int64_t from, uint64_t count, int64_t gap)
+{
+    struct mill_drift_counter_options options = {.spec = &spec, .pane_us = pane_us};
+    struct mill_drift_counter *counter = mill_drift_counter_new(&options);
+    struct mill_buffer state = {0};
+
+    mill_drift_counter_save(counter, &state);
+    state.n -= 1 + sizeof(uint32_t); /* no runs, checksum */
+    mill_buffer_add_varint(&state, 2);
+    mill_buffer_add_zigzag(&state, from);
+    mill_buffer_add_varint(&state, count);
+    mill_buffer_add_varint(&state, 1);
+    mill_buffer_add_zigzag(&state, gap);
+    mill_buffer_add_varint(&state, 1);
+    mill_buffer_add_varint(&state, 2);
+    mill__part_finish(0, &state);
+    int rc = mill_drift_counter_load(counter, mill_buffer_slice(&state), NULL);
+    mill_buffer_clear(&state);
+    mill_drift_counter_free(counter);
+    return rc;
+}
+
+static void test_damaged_part_numbers(void **state)
+{
+    const int64_t wide = INT64_C(1) << 50, most = INT64_C(1) << 12; /* panes up to 2^62 */
+
+    (void)state;
+    assert_int_equal(load_handed(wide, most - 9, 9, 0), MILL_OK);
+    assert_int_equal(load_handed(100, -7, 3, 5), MILL_OK);
+    assert_int_equal(load_handed(wide, most, 1 << 19, 0), MILL_EDATA); /* their times overflow */
+    assert_int_equal(load_handed(wide, most - 9, 9, 2), MILL_EDATA);
+    assert_int_equal(load_handed(wide, -most - 2, 1, 5), MILL_EDATA);
+    assert_int_equal(load_handed(100, 1000, 3, -9), MILL_EDATA); /* backwards: a million of them would take hours */
+}
+
 int main(void)
 {
     if (__sanitizer_install_malloc_and_free_hooks != NULL) { /* without ASan nothing is counted */
         __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_unseen),    cmocka_unit_test(test_part_numbers),
-        cmocka_unit_test(test_ignored),       cmocka_unit_test(test_full_pane), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_unseen),
+        cmocka_unit_test(test_part_numbers),
+        cmocka_unit_test(test_ignored),
+        cmocka_unit_test(test_full_pane),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_damaged_part_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "drift/drift.h"
+#include "drift/outcomes_internal.h"
 #include "statistics_fixture.h"
 
 struct rows {
@@ -291,11 +291,32 @@ static void damage(void **state)
     mill_outcomes_free(empty);
 }
 
+/* Two parts that are sound alone, but would overflow a cell together: what is added can always be taken back. */
+static void full_cell(void **state)
+{
+    struct mill_outcomes *full = mill_outcomes_new(), *sum = mill_outcomes_new();
+    struct mill_buffer bytes = {0};
+
+    (void)state;
+    full->cells[7].unlabelled = UINT64_C(1) << 36;
+    full->cells[7].offset = UINT64_MAX;
+    mill_outcomes_write(full, &bytes);
+    assert_int_equal(mill_outcomes_merge(sum, mill_buffer_slice(&bytes), 1, NULL), MILL_OK);
+    assert_int_equal(mill_outcomes_merge(sum, mill_buffer_slice(&bytes), 1, NULL), MILL_EDATA);
+    assert_int_equal(mill_outcomes_merge(sum, mill_buffer_slice(&bytes), -1, NULL), MILL_OK);
+    assert_int_equal(sum->cells[7].unlabelled, 0);
+    assert_int_equal(sum->cells[7].offset, 0);
+    mill_buffer_clear(&bytes);
+    mill_outcomes_free(full);
+    mill_outcomes_free(sum);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scikit_learn), cmocka_unit_test(auc_bound), cmocka_unit_test(additive),
         cmocka_unit_test(unlabelled),   cmocka_unit_test(edges),     cmocka_unit_test(damage),
+        cmocka_unit_test(full_cell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

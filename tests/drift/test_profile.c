@@ -419,6 +419,42 @@ static void test_extremes(void **state)
     mill_profile_free(profile);
 }
 
+/* Event times that can be none are not in the span: sums of times overflow nowhere. */
+static void test_times_at_the_ends(void **state)
+{
+    const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX, INT64_MAX - 1, (INT64_C(1) << 62) + 1};
+    const struct mill_profile_spec spec = {.fields = one, .field_count = 1, .calibration_window_us = INT64_C(1) << 61};
+    struct rows *rows = rows_new(one, 1);
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        rows_set_double(rows, rows_add(rows, ends[i]), 0, i);
+    }
+    struct mill_profile *profile = rows_profile(rows, &spec);
+    assert_true(profile->from_us == INT64_MIN && profile->to_us == INT64_MIN);
+    check_file(profile);
+    mill_profile_free(profile);
+    rows_set_double(rows, rows_add(rows, -(INT64_C(1) << 62)), 0, 7);
+    rows_set_double(rows, rows_add(rows, (INT64_C(1) << 62) - 1), 0, 8);
+    profile = rows_profile(rows, &spec);
+    assert_true(profile->from_us == -(INT64_C(1) << 62) && profile->to_us == INT64_C(1) << 62);
+    assert_int_equal(profile->features[0].calibration_count, 2);
+    check_file(profile);
+    /* And none such is read: reference and window ends are reckoned from them. */
+    int64_t right = profile->to_us;
+    for (unsigned i = 0; i < 3; i++) {
+        struct mill_buffer bytes = {0};
+        struct mill_profile *read;
+        profile->to_us = i == 0 ? INT64_MAX : i == 1 ? (INT64_C(1) << 62) + 2 : right;
+        profile->from_us = i == 2 ? INT64_MIN : profile->from_us;
+        mill_profile_write(profile, &bytes);
+        assert_int_equal(mill_profile_read(mill_buffer_slice(&bytes), &read, NULL), MILL_EDATA);
+        mill_buffer_clear(&bytes);
+    }
+    mill_profile_free(profile);
+    rows_free(rows);
+}
+
 /* Calibration: each whole window of the reference against all of it, computed from the samples. */
 static void test_calibration(void **state)
 {
@@ -466,7 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numpy_edges),  cmocka_unit_test(test_golden),   cmocka_unit_test(test_atoms),
         cmocka_unit_test(test_break_points), cmocka_unit_test(test_file),     cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_calibration),  cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_calibration),  cmocka_unit_test(test_extremes), cmocka_unit_test(test_times_at_the_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
