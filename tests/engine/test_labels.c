@@ -170,7 +170,8 @@ static void write_verdicts(struct fixture *f)
     fclose(file);
 }
 
-static void run(const struct fixture *f, const char *out_name, unsigned batch_rows)
+/* input_count 1: without the verdicts. */
+static void run(const struct fixture *f, const char *out_name, unsigned batch_rows, uint32_t input_count)
 {
     char batch[64], events[160], verdicts[160], out[160];
     const char *sets[] = {batch, NULL};
@@ -189,7 +190,7 @@ static void run(const struct fixture *f, const char *out_name, unsigned batch_ro
     }
     mill_problems_clear(&problems);
     const struct mill_offline_input inputs[] = {{"events", events}, {"verdicts", verdicts}};
-    struct mill_offline_options options = {.inputs = inputs, .input_count = 2, .output_dir = out};
+    struct mill_offline_options options = {.inputs = inputs, .input_count = input_count, .output_dir = out};
     assert_int_equal(mill_offline_run(project, &options, &summary, &err), MILL_OK);
     assert_int_equal(summary.scores, EVENTS);
     assert_int_equal(summary.dead_letters, 0);
@@ -409,20 +410,64 @@ static void test_against_naive(void **state)
 
     write_events(f);
     write_verdicts(f);
-    run(f, "out", 64);
+    run(f, "out", 64, 2);
     read_rows(f);
     compare_labels(f);
     compare_reports(f);
-    run(f, "other", 1000);
+    run(f, "other", 1000, 2);
     for (unsigned i = 0; i < 3; i++) {
         compare_files(f, names[i]);
     }
+}
+
+/* By the definition of CBPE: a score is the chance that its label is 1. */
+static void compare_estimates(const struct fixture *f, const json_t *performance, int64_t end_us)
+{
+    double brier = 0, correct = 0;
+    int64_t scored = 0;
+
+    for (uint32_t i = 0; i < f->row_count; i++) {
+        double score = f->rows[i].score;
+        if (is_in_window(f->rows[i].us, end_us)) {
+            scored++;
+            brier += score * (1 - score);
+            correct += score >= 0.4 ? score : 1 - score;
+        }
+    }
+    assert_true(scored > 100);
+    assert_int_equal(json_integer_value(json_object_get(performance, "scored")), scored);
+    assert_int_equal(json_integer_value(json_object_get(performance, "labelled")), 0);
+    assert_true(json_is_null(json_object_get(performance, "auc")));
+    assert_true(fabs(number(performance, "estimated_brier") - brier / (double)scored) < 1e-12);
+    assert_true(fabs(number(performance, "estimated_accuracy") - correct / (double)scored) < 1e-12);
+}
+
+/* No file of labels: nothing waits for them. */
+static void test_without_labels(void **state)
+{
+    struct fixture *f = *state;
+    struct mill_buffer labels = {0};
+
+    write_events(f);
+    run(f, "out", 64, 1);
+    read_rows(f);
+    json_t *lines = read_lines(f, "drift_reports.jsonl");
+    assert_true(json_array_size(lines) > 10);
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *line = json_array_get(lines, i);
+        compare_estimates(f, json_object_get(line, "performance"), time_of(json_object_get(line, "window"), "end"));
+    }
+    json_decref(lines);
+    read_bytes(f, "out", "labels.jsonl", &labels);
+    assert_int_equal(labels.n, 0);
+    mill_buffer_clear(&labels);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_against_naive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_labels, set_up, tear_down),
     };
     random_seed("labels");
     return cmocka_run_group_tests(tests, NULL, NULL);
