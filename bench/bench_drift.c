@@ -5,7 +5,8 @@
  *   bench_drift locate                     ns a value from value to slot, by distribution and number of break-points
  *   bench_drift stream                     ns a value through the counter: panes, nulls, moments, segments
  *   bench_drift compare DIR [ROWS [REF]]   30 features x ROWS (1,000,000) against a reference of REF (100,000) rows:
- *                                          counted and evaluated; writes the data to DIR for bench/drift/peers.py
+ *                                          counted and evaluated, five times (the first takes the memory); the
+ *                                          data goes to DIR for bench/drift/peers.py
  *   bench_drift slide                      a further check of a sliding window: a pane in, a pane out, evaluated
  *   bench_drift evaluate                   one evaluation of 30 features, unmoved and moved, by rule, and with all p
  */
@@ -112,7 +113,7 @@ static void locate_one(unsigned distribution, uint32_t break_count, const struct
     for (unsigned round = 0; round < 4; round++) {
         begin = round == 1 ? cpu_ns() : begin; /* the first warms up */
         for (uint32_t i = 0; i < VALUES; i += MILL__BLOCK_ROWS) {
-            kernel->locate(&locator, values + i, MILL__BLOCK_ROWS, slots);
+            mill__locate(kernel, &locator, values + i, MILL__BLOCK_ROWS, slots);
             sum += slots[i & (MILL__BLOCK_ROWS - 1)];
         }
     }
@@ -279,7 +280,7 @@ static void bench_compare(const char *directory, uint32_t row_count, uint32_t re
     int64_t *times = check(calloc(BATCH_ROWS, sizeof(*times))), begin = cpu_ns();
     struct mill_profile *profile = make_profile(reference, reference_count, &spec);
     double built = (double)(cpu_ns() - begin) / 1e9;
-    for (unsigned round = 0; round < 3; round++) {
+    for (unsigned round = 0; round < 5; round++) {
         begin = cpu_ns();
         struct mill_drift_counter_options options = {.profile = profile, .spec = &spec, .pane_us = 1000000};
         struct mill_drift_counter *counter = mill_drift_counter_new(&options);

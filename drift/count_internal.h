@@ -121,6 +121,10 @@ struct mill__block {
     struct mill__tally *tallies[MILL__BLOCK_ROWS]; /* by group */
     uint32_t waiting_max;                          /* 0: nothing waits */
     struct mill__waiting *waiting;                 /* per feature */
+    struct mill__parted {
+        double *values;            /* waiting_max of one feature, by part of its locator */
+        uint32_t *cells, *as_came; /* their cells, and in the order in which they wait */
+    } parted;
 };
 /* breaks_max: of how many break-points on values wait; MILL__WAIT_BREAKS except in tests. */
 enum { MILL__WAIT_BREAKS = 200000 };

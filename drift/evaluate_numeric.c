@@ -81,8 +81,10 @@ static void measure_range(const struct mill__reference *reference, const struct 
     if (n == 0 || mill__result_values(result) == 0) {
         return;
     }
-    uint64_t inside = slot_sum(counts->slots, reference->first_slot, reference->last_slot + 1);
-    result->out_of_range_current = 1 - (double)inside / (double)mill__result_values(result);
+    uint64_t values = mill__result_values(result);
+    uint64_t inside = values - slot_sum(counts->slots, 0, reference->first_slot) -
+                      slot_sum(counts->slots, reference->last_slot + 1, result->feature->slot_count);
+    result->out_of_range_current = 1 - (double)inside / (double)values;
     result->out_of_range_reference = 2 / (double)(n + 1);
 }
 

@@ -45,37 +45,40 @@ struct walk {
     double clipped_error;
 };
 
-/* The gap before break-point i; c1, c2: values below it. */
-static void pass_gap(struct walk *walk, uint32_t i, double c1, double c2)
+static double share(uint64_t count, double per)
 {
-    const struct mill_profile_feature *feature = walk->feature;
-    double low = feature->breaks[i - 1], half = feature->breaks[i] / 2 - low / 2;
-    double share1 = (double)walk->reference[2 * i] * walk->per1,
-           share2 = (double)walk->counts->slots[2 * i] * walk->per2;
-    double f1 = c1 * walk->per1, f2 = c2 * walk->per2;
-
-    walk->distance += half * (fabs(f1 - f2) + fabs((f1 + share1) - (f2 + share2)));
-    walk->error += half * (share1 + share2);
-    walk->clipped += share2 * (low + half);
-    walk->clipped_error += share2 * half;
+    return (double)(int64_t)count * per; /* a signed number is one instruction */
 }
 
+/* In locals: the compiler would write each sum to memory every time. */
 static void walk_slots(struct walk *walk)
 {
-    const struct mill_profile_feature *feature = walk->feature;
-    const uint64_t *current = walk->counts->slots;
-    double c1 = 0, c2 = 0;
+    const uint64_t *reference = walk->reference, *current = walk->counts->slots;
+    const double *breaks = walk->feature->breaks, per1 = walk->per1, per2 = walk->per2;
+    uint32_t first = walk->first, last = walk->last;
+    uint64_t c1 = reference[2 * first] + reference[2 * first + 1], c2 = current[2 * first] + current[2 * first + 1];
+    double distance = 0, error = 0, clipped_error = 0, low = breaks[first];
+    double clipped = share(c2, per2) * low;
 
-    walk->clipped = (double)current[2 * walk->first] / walk->n2 * feature->breaks[walk->first];
-    for (uint32_t i = walk->first; i <= walk->last; i++) {
-        if (i > walk->first) {
-            pass_gap(walk, i, c1, c2);
-        }
-        c1 += (double)walk->reference[2 * i] + (double)walk->reference[2 * i + 1];
-        c2 += (double)current[2 * i] + (double)current[2 * i + 1];
-        walk->clipped += (double)current[2 * i + 1] * walk->per2 * feature->breaks[i];
+    for (uint32_t i = first + 1; i <= last; i++) {
+        uint64_t gap1 = reference[2 * i], gap2 = current[2 * i];
+        double high = breaks[i], half = high / 2 - low / 2, share2 = share(gap2, per2);
+        double before = share(c1, per1) - share(c2, per2);
+        c1 += gap1;
+        c2 += gap2;
+        double behind = share(c1, per1) - share(c2, per2);
+        distance += half * (fabs(before) + fabs(behind));
+        error += half * (share(gap1, per1) + share2);
+        clipped += share2 * (low + half) + share(current[2 * i + 1], per2) * high;
+        clipped_error += share2 * half;
+        c1 += reference[2 * i + 1];
+        c2 += current[2 * i + 1];
+        low = high;
     }
-    walk->clipped += (double)current[2 * walk->last + 2] / walk->n2 * feature->breaks[walk->last];
+    walk->distance = distance;
+    walk->error = error;
+    walk->clipped = clipped + share(current[2 * last + 2], per2) * low;
+    walk->clipped_error = clipped_error;
 }
 
 static void add_tails(struct walk *walk)

@@ -130,6 +130,7 @@ void mill__locator_init(struct mill__locator *locator, const double *breaks, uin
         }
         set_root(&making, new_root(&making), begin, at);
     }
+    locator->part_shift = shift_for(making.cell_count - 1, MILL__LOCATE_PARTS);
     divide_cells(&making);
 }
 
@@ -164,14 +165,18 @@ uint32_t mill__locate_slow(const struct mill__locator *locator, double x, uint32
     return search(locator, x, locator->starts[cell], locator->starts[cell + 1]);
 }
 
-static void locate_portable(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
+static void cells_portable(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *cells)
 {
-    uint32_t cells[MILL__BLOCK_ROWS], starts[MILL__BLOCK_ROWS];
-
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = mill__locate_cell(locator, mill__locate_key(locator, values[i]));
-        __builtin_prefetch(&locator->starts[cells[i]]);
     }
+}
+
+static void slots_portable(const struct mill__locator *locator, const double *values, const uint32_t *cells, uint32_t n,
+                           uint32_t *slots)
+{
+    uint32_t starts[MILL__BLOCK_ROWS];
+
     mill__locate_starts(locator, cells, n, starts);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t start = starts[i], less = 0, equal = 0;
@@ -213,7 +218,8 @@ static bool always(void)
     return true;
 }
 
-static const struct mill__count_kernel portable = {"portable", always, locate_portable, quantize_portable};
+static const struct mill__count_kernel portable = {"portable", always, cells_portable, slots_portable,
+                                                   quantize_portable};
 
 #ifdef __x86_64__
 extern const struct mill__count_kernel mill__count_avx2, mill__count_avx512;

@@ -12,14 +12,18 @@ static bool is_supported(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2");
 }
 
-static void TARGET locate(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
+static void TARGET find_cells(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *cells)
 {
-    uint32_t cells[MILL__BLOCK_ROWS], starts[MILL__BLOCK_ROWS];
-
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = mill__locate_cell(locator, mill__locate_key(locator, values[i]));
-        __builtin_prefetch(&locator->starts[cells[i]]);
     }
+}
+
+static void TARGET find_slots(const struct mill__locator *locator, const double *values, const uint32_t *cells,
+                              uint32_t n, uint32_t *slots)
+{
+    uint32_t starts[MILL__BLOCK_ROWS];
+
     mill__locate_starts(locator, cells, n, starts);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t start = starts[i];
@@ -50,5 +54,5 @@ static uint64_t TARGET quantize(double center, double factor, const double *valu
 }
 
 extern const struct mill__count_kernel mill__count_avx2;
-const struct mill__count_kernel mill__count_avx2 = {"avx2", is_supported, locate, quantize};
+const struct mill__count_kernel mill__count_avx2 = {"avx2", is_supported, find_cells, find_slots, quantize};
 #endif

@@ -29,16 +29,21 @@ static void TARGET make_keys(const struct mill__locator *locator, const double *
     }
 }
 
-static void TARGET locate(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots)
+static void TARGET find_cells(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *cells)
 {
     int64_t keys[MILL__BLOCK_ROWS];
-    uint32_t cells[MILL__BLOCK_ROWS], starts[MILL__BLOCK_ROWS];
 
     make_keys(locator, values, n, keys);
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = mill__locate_cell(locator, keys[i]);
-        __builtin_prefetch(&locator->starts[cells[i]]);
     }
+}
+
+static void TARGET find_slots(const struct mill__locator *locator, const double *values, const uint32_t *cells,
+                              uint32_t n, uint32_t *slots)
+{
+    uint32_t starts[MILL__BLOCK_ROWS];
+
     mill__locate_starts(locator, cells, n, starts);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t start = starts[i];
@@ -68,5 +73,5 @@ static uint64_t TARGET quantize(double center, double factor, const double *valu
 }
 
 extern const struct mill__count_kernel mill__count_avx512;
-const struct mill__count_kernel mill__count_avx512 = {"avx512", is_supported, locate, quantize};
+const struct mill__count_kernel mill__count_avx512 = {"avx512", is_supported, find_cells, find_slots, quantize};
 #endif

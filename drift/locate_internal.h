@@ -14,7 +14,7 @@
 
 #include "drift/profile_internal.h"
 
-enum { MILL__BLOCK_ROWS = 1024, MILL__LOCATE_WIDTH = 8 };
+enum { MILL__BLOCK_ROWS = 1024, MILL__LOCATE_WIDTH = 8, MILL__LOCATE_PARTS = 64 };
 
 struct mill__locator_root {
     int64_t key_first;
@@ -29,6 +29,9 @@ struct mill__locator {
     struct mill__locator_root *roots;
     uint32_t *starts; /* per cell and one more: index of its first break-point, and of the first behind it */
     uint32_t *inner;  /* per cell: the root of the grid within it, or 0 */
+    /* cell >> part_shift is less than MILL__LOCATE_PARTS and rises with the value; parts have about equal numbers of
+     * break-points, as far as cells do. */
+    uint32_t part_shift;
 };
 
 /* Takes memory: 8 bytes a break-point for a copy, about 16 for cells (more where break-points cluster: at
@@ -39,8 +42,10 @@ void mill__locator_clear(struct mill__locator *locator);
 struct mill__count_kernel {
     const char *name;
     bool (*supported)(void);
-    /* n values (at most MILL__BLOCK_ROWS; no NaN, no -0.0) to slots. */
-    void (*locate)(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *slots);
+    /* n values (at most MILL__BLOCK_ROWS; no NaN, no -0.0) to cells, and from there to slots. */
+    void (*cells)(const struct mill__locator *locator, const double *values, uint32_t n, uint32_t *cells);
+    void (*slots)(const struct mill__locator *locator, const double *values, const uint32_t *cells, uint32_t n,
+                  uint32_t *slots);
     /* q of each value (struct mill_drift_moments); returns all q ^ (q >> 63) or-ed together. factor: 2^40 / scale. */
     uint64_t (*quantize)(double center, double factor, const double *values, uint32_t n, int64_t *q);
 };
@@ -48,6 +53,15 @@ struct mill__count_kernel {
 extern const struct mill__count_kernel *const mill__count_kernels[];
 extern const uint32_t mill__count_kernel_count;
 const struct mill__count_kernel *mill__count_kernel_best(void);
+
+/* Both steps. */
+static inline void mill__locate(const struct mill__count_kernel *kernel, const struct mill__locator *locator,
+                                const double *values, uint32_t n, uint32_t *slots)
+{
+    uint32_t cells[MILL__BLOCK_ROWS];
+    kernel->cells(locator, values, n, cells);
+    kernel->slots(locator, values, cells, n, slots);
+}
 
 /* Adds the moments of n values (at most MILL__BLOCK_ROWS). */
 void mill__moments_add(const struct mill__count_kernel *kernel, const struct mill_profile_feature *feature,

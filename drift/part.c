@@ -178,17 +178,27 @@ struct walk {
     bool is_refused;
 };
 
+/* Nearly all varints of slots are one byte. */
+static inline uint64_t take_short(struct mill_cursor *cursor)
+{
+    if (__builtin_expect(cursor->p < cursor->end && (*cursor->p & 0x80) == 0, 1)) {
+        return (unsigned char)*cursor->p++;
+    }
+    return mill_cursor_varint(cursor);
+}
+
 static void walk_slots(struct walk *walk, uint32_t f, const struct mill_profile_feature *feature)
 {
-    uint64_t left = mill_cursor_varint(&walk->cursor), values = walk->row_count, next = 0;
+    struct mill_cursor cursor = walk->cursor; /* in registers */
+    uint64_t left = mill_cursor_varint(&cursor), values = walk->row_count, next = 0;
     uint64_t counts[CHUNK];
     uint32_t slots[CHUNK], n = 0;
 
-    for (; left > 0 && !walk->cursor.bad && !walk->is_refused; left--) {
-        uint64_t code = mill_cursor_varint(&walk->cursor), slot = next + (code >> 1);
-        uint64_t count = (code & 1) == 0 ? 1 : mill_cursor_varint(&walk->cursor) + 2;
+    for (; left > 0 && !cursor.bad && !walk->is_refused; left--) {
+        uint64_t code = take_short(&cursor), slot = next + (code >> 1);
+        uint64_t count = (code & 1) == 0 ? 1 : take_short(&cursor) + 2;
         if (slot >= feature->slot_count || count > values || count == 0) {
-            walk->cursor.bad = true;
+            cursor.bad = true;
             break;
         }
         slots[n] = (uint32_t)slot;
@@ -200,6 +210,7 @@ static void walk_slots(struct walk *walk, uint32_t f, const struct mill_profile_
             n = 0;
         }
     }
+    walk->cursor = cursor;
 }
 
 static void walk_feature(struct walk *walk, uint32_t f, const struct mill_profile_feature *feature)
@@ -207,7 +218,7 @@ static void walk_feature(struct walk *walk, uint32_t f, const struct mill_profil
     struct mill_drift_moments moments;
 
     walk_slots(walk, f, feature);
-    if (feature->kind == MILL_DRIFT_NUMERIC && !walk->cursor.bad) {
+    if (feature->kind == MILL_DRIFT_NUMERIC && !walk->cursor.bad && !walk->is_refused) {
         take_wide(&walk->cursor, moments.sum);
         take_wide(&walk->cursor, moments.square);
         walk->is_refused |=

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Windows: sums over parts. A part is checked as a whole before anything of it is added. */
+/* Windows: sums over parts. A part that is refused leaves no trace. */
 #include <stdlib.h>
 
 #include "drift/count_internal.h"
@@ -10,6 +10,7 @@ struct mill_drift_window {
     uint32_t vector_count;            /* segments, all others, all; only all where there are no segments */
     uint64_t id;
     int sign;
+    uint64_t step, step_max; /* of the walk through a part: done, and to be done */
     struct mill_arena arena;
 };
 
@@ -60,45 +61,10 @@ static uint32_t vectors_of(const struct mill_drift_window *window, uint32_t segm
     return window->vector_count > 1 ? 2 : 1;
 }
 
-/* Whether there is as much as is to be taken back. */
-static bool can_rows(void *context, uint32_t segment, uint64_t row_count)
+/* False where the walk has come to the step that failed. */
+static bool next_step(struct mill_drift_window *window)
 {
-    const struct mill_drift_window *window = context;
-    uint32_t vectors[2];
-
-    for (uint32_t v = vectors_of(window, segment, vectors); v-- > 0;) {
-        if (window->sign < 0 && window->profile->feature_count > 0 &&
-            counts_at(window, vectors[v], 0)->row_count < row_count) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool can_counts(void *context, uint32_t segment, uint32_t feature, const uint32_t *slots, const uint64_t *counts,
-                       uint32_t n)
-{
-    const struct mill_drift_window *window = context;
-    uint32_t vectors[2];
-
-    for (uint32_t v = window->sign < 0 ? vectors_of(window, segment, vectors) : 0; v-- > 0;) {
-        const struct mill_drift_counts *at = counts_at(window, vectors[v], feature);
-        for (uint32_t i = 0; i < n; i++) {
-            if (at->slots[slots[i]] < counts[i]) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static bool can_moments(void *context, uint32_t segment, uint32_t feature, const struct mill_drift_moments *moments)
-{
-    (void)context;
-    (void)segment;
-    (void)feature;
-    (void)moments;
-    return true;
+    return window->step < window->step_max && ++window->step > 0;
 }
 
 static bool apply_rows(void *context, uint32_t segment, uint64_t row_count)
@@ -107,6 +73,14 @@ static bool apply_rows(void *context, uint32_t segment, uint64_t row_count)
     uint64_t change = window->sign < 0 ? -row_count : row_count;
     uint32_t vectors[2];
 
+    for (uint32_t v = vectors_of(window, segment, vectors); v-- > 0 && window->profile->feature_count > 0;) {
+        if (window->sign < 0 && counts_at(window, vectors[v], 0)->row_count < row_count) {
+            return false;
+        }
+    }
+    if (!next_step(window)) {
+        return false;
+    }
     for (uint32_t v = vectors_of(window, segment, vectors); v-- > 0;) {
         for (uint32_t f = 0; f < window->profile->feature_count; f++) {
             struct mill_drift_counts *at = counts_at(window, vectors[v], f);
@@ -117,22 +91,47 @@ static bool apply_rows(void *context, uint32_t segment, uint64_t row_count)
     return true;
 }
 
+/* Whether there is as much as is to be taken back. */
+static bool has_counts(const struct mill_drift_counts *at, const uint32_t *slots, const uint64_t *counts, uint32_t n)
+{
+    bool is_less = false;
+
+    for (uint32_t i = 0; i < n; i++) {
+        is_less |= at->slots[slots[i]] < counts[i];
+    }
+    return !is_less;
+}
+
+static void change_counts(struct mill_drift_counts *at, const uint32_t *slots, const uint64_t *counts, uint32_t n,
+                          int sign)
+{
+    uint64_t flip = sign < 0 ? UINT64_MAX : 0; /* x ^ flip - flip is x or -x */
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t change = (counts[i] ^ flip) - flip;
+        at->slots[slots[i]] += change;
+        sum += change;
+    }
+    at->null_count -= sum;
+}
+
 static bool apply_counts(void *context, uint32_t segment, uint32_t feature, const uint32_t *slots,
                          const uint64_t *counts, uint32_t n)
 {
     struct mill_drift_window *window = context;
-    uint64_t flip = window->sign < 0 ? UINT64_MAX : 0; /* x ^ flip - flip is x or -x */
-    uint32_t vectors[2];
+    uint32_t vectors[2], vector_count = vectors_of(window, segment, vectors);
 
-    for (uint32_t v = vectors_of(window, segment, vectors); v-- > 0;) {
-        struct mill_drift_counts *at = counts_at(window, vectors[v], feature);
-        uint64_t sum = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            uint64_t change = (counts[i] ^ flip) - flip;
-            at->slots[slots[i]] += change;
-            sum += change;
+    for (uint32_t v = 0; v < vector_count && window->sign < 0; v++) {
+        if (!has_counts(counts_at(window, vectors[v], feature), slots, counts, n)) {
+            return false;
         }
-        at->null_count -= sum;
+    }
+    if (!next_step(window)) {
+        return false;
+    }
+    for (uint32_t v = 0; v < vector_count; v++) {
+        change_counts(counts_at(window, vectors[v], feature), slots, counts, n, window->sign);
     }
     return true;
 }
@@ -148,6 +147,9 @@ static bool apply_moments(void *context, uint32_t segment, uint32_t feature, con
     struct mill_drift_window *window = context;
     uint32_t vectors[2];
 
+    if (!next_step(window)) {
+        return false;
+    }
     for (uint32_t v = vectors_of(window, segment, vectors); v-- > 0;) {
         struct mill_drift_counts *at = counts_at(window, vectors[v], feature);
         add_wide(at->moments.sum, moments->sum, window->sign);
@@ -156,13 +158,23 @@ static bool apply_moments(void *context, uint32_t segment, uint32_t feature, con
     return true;
 }
 
+/* Adds as it reads. What turns out to be damaged, or to take back more than there is, is undone by the same walk the
+ * other way up to there. */
 static int apply_body(struct mill_drift_window *window, struct mill_slice body, struct mill_error *err)
 {
-    const struct mill__part_visitor check = {window, can_rows, can_counts, can_moments};
     const struct mill__part_visitor apply = {window, apply_rows, apply_counts, apply_moments};
 
-    MILL_TRY(mill__part_walk(window->profile, body, &check, err));
-    return mill__part_walk(window->profile, body, &apply, err);
+    window->step = 0;
+    window->step_max = UINT64_MAX;
+    int rc = mill__part_walk(window->profile, body, &apply, err);
+    if (rc != MILL_OK) {
+        window->step_max = window->step;
+        window->step = 0;
+        window->sign = -window->sign;
+        int undone = mill__part_walk(window->profile, body, &apply, NULL);
+        mill_assert(undone != MILL_OK && window->step == window->step_max);
+    }
+    return rc;
 }
 
 int mill_drift_window_apply(struct mill_drift_window *window, struct mill_slice part, int sign, struct mill_error *err)

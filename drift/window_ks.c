@@ -26,25 +26,64 @@ static void consider(struct mill__ks_scan *scan, const struct mill_profile_featu
     mill__ks_scan_add(scan, at.c1, at.c2, value, in_reference);
 }
 
-/* n1 * n2 < 2^62: differences fit int64_t. Once for the extremes, and once more for what comes near them: few. */
+/* Slots in at most BLOCKS runs: what is known where one begins, and the extremes within it. */
+enum { BLOCKS = 256, BLOCK_SLOTS_MIN = 32 };
+struct block {
+    struct prefix begin;
+    int64_t low, high;
+};
+
+static struct block scan_block(const uint64_t *reference, const uint64_t *current, uint32_t n, struct prefix *at,
+                               uint64_t n1, uint64_t n2)
+{
+    struct block block = {*at, INT64_MAX, INT64_MIN};
+
+    for (uint32_t s = 0; s < n; s++) {
+        at->c1 += reference[s];
+        at->c2 += current[s];
+        int64_t d = (int64_t)(at->c1 * n2) - (int64_t)(at->c2 * n1);
+        block.low = d < block.low ? d : block.low;
+        block.high = d > block.high ? d : block.high;
+    }
+    return block;
+}
+
+static void consider_block(struct mill__ks_scan *scan, const struct mill_profile_feature *feature,
+                           const uint64_t *reference, const uint64_t *current, uint32_t from, uint32_t to,
+                           struct prefix at)
+{
+    for (uint32_t s = from; s < to; s++) {
+        at.c1 += reference[s];
+        at.c2 += current[s];
+        if ((reference[s] | current[s]) != 0) {
+            consider(scan, feature, reference, s, at);
+        }
+    }
+}
+
+/* n1 * n2 < 2^61: differences fit int64_t. Once for the extremes, and once more in the few blocks that come near
+ * them. */
 static void scan_narrow(struct mill__ks_scan *scan, const struct mill_profile_feature *feature,
                         const uint64_t *reference, const uint64_t *current)
 {
     uint64_t n1 = scan->reference_count, n2 = scan->current_count;
-    int64_t d = 0, low = 0, high = 0, slack = (int64_t)scan->slack;
+    uint32_t size = feature->slot_count / BLOCKS + 1, count = 0;
+    int64_t low = 0, high = 0, slack = (int64_t)scan->slack;
+    struct block blocks[BLOCKS];
     struct prefix at = {0, 0};
 
-    for (uint32_t s = 0; s < feature->slot_count; s++) {
-        d += (int64_t)(reference[s] * n2) - (int64_t)(current[s] * n1);
-        low = d < low ? d : low;
-        high = d > high ? d : high;
+    size = size < BLOCK_SLOTS_MIN ? BLOCK_SLOTS_MIN : size;
+    for (uint32_t from = 0; from < feature->slot_count; from += size) {
+        uint32_t n = feature->slot_count - from < size ? feature->slot_count - from : size;
+        struct block *block = &blocks[count++];
+        *block = scan_block(reference + from, current + from, n, &at, n1, n2);
+        low = block->low < low ? block->low : low;
+        high = block->high > high ? block->high : high;
     }
-    for (uint32_t s = 0; s < feature->slot_count; s++) {
-        at.c1 += reference[s];
-        at.c2 += current[s];
-        d = (int64_t)(at.c1 * n2) - (int64_t)(at.c2 * n1);
-        if ((d >= high - slack || d <= low + slack) && (reference[s] | current[s]) != 0) {
-            consider(scan, feature, reference, s, at);
+    for (uint32_t b = 0; b < count; b++) {
+        if (blocks[b].high >= high - slack || blocks[b].low <= low + slack) {
+            uint32_t end = feature->slot_count - b * size < size ? feature->slot_count : (b + 1) * size;
+            consider_block(scan, feature, reference, current, b * size, end, blocks[b].begin);
         }
     }
 }
@@ -52,15 +91,7 @@ static void scan_narrow(struct mill__ks_scan *scan, const struct mill_profile_fe
 static void scan_wide(struct mill__ks_scan *scan, const struct mill_profile_feature *feature, const uint64_t *reference,
                       const uint64_t *current)
 {
-    struct prefix at = {0, 0};
-
-    for (uint32_t s = 0; s < feature->slot_count; s++) {
-        at.c1 += reference[s];
-        at.c2 += current[s];
-        if ((reference[s] | current[s]) != 0) {
-            consider(scan, feature, reference, s, at);
-        }
-    }
+    consider_block(scan, feature, reference, current, 0, feature->slot_count, (struct prefix){0, 0});
 }
 
 void mill__ks_of_slots(const struct mill_profile_feature *feature, const uint64_t *reference, uint64_t reference_total,

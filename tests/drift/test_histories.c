@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "base/number.h"
 #include "drift/counter_internal.h"
 #include "tests/drift/drift_fixture.h"
@@ -494,6 +495,29 @@ static void apply_panes(const struct history *h, struct mill_drift_window *windo
     }
 }
 
+/* A part that ends early, with a checksum that says it does not: refused when most of it has been added or taken back,
+ * and nothing of that may stay. */
+static void refuse_cut(const struct history *h, struct mill_drift_window *window)
+{
+    if (h->part_count == 0) {
+        return;
+    }
+    const struct mill_buffer *bytes = &h->parts[random_below(h->part_count)].bytes;
+    struct mill_buffer cut = {0};
+    struct mill_error err;
+    enum { HEAD = 10, TAIL = 4 };
+
+    if (bytes->p[1] != MILL__PART_COUNTS) {
+        return;
+    }
+    size_t body = bytes->n - HEAD - TAIL;
+    mill_buffer_add(&cut, bytes->p, HEAD + body - 1 - random_below((uint32_t)body));
+    mill_buffer_add_u32(&cut, (uint32_t)mill_hash64(cut.p, cut.n));
+    assert_int_equal(mill_drift_window_apply(window, mill_buffer_slice(&cut), 1, &err), MILL_EDATA);
+    assert_int_equal(mill_drift_window_apply(window, mill_buffer_slice(&cut), -1, &err), MILL_EDATA);
+    mill_buffer_clear(&cut);
+}
+
 /* A window slides over the panes, forwards and sometimes back. */
 static void slide(const struct history *h)
 {
@@ -510,6 +534,7 @@ static void slide(const struct history *h)
         apply_panes(h, window, from_us, from, -1);
         from_us = from;
         to_us = to;
+        refuse_cut(h, window);
         check_window(h, window, from_us, to_us);
     }
     apply_panes(h, window, from_us, to_us, -1);

@@ -89,7 +89,7 @@ static void check_kernel(const struct mill__count_kernel *kernel, const struct m
     for (uint32_t i = 0; i < n; i++) {
         values[i] = make_value(breaks, count, kind);
     }
-    kernel->locate(locator, values, n, slots);
+    mill__locate(kernel, locator, values, n, slots);
     for (uint32_t i = 0; i < n; i++) {
         assert_int_equal(slots[i], naive_slot(breaks, count, values[i]));
     }
