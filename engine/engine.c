@@ -229,7 +229,8 @@ void mill_engine_summarize(struct mill_engine *engine, struct mill_engine_summar
     struct mill_engine_summary sum = {0};
     int64_t first_ns = INT64_MAX, last_ns = 0;
 
-    for (uint32_t i = 0; i < engine->shard_count; i++) {
+    bool has_shards = atomic_load_explicit(&engine->has_shards, memory_order_acquire);
+    for (uint32_t i = 0; has_shards && i < engine->shard_count; i++) {
         const struct mill__shard *shard = &engine->shards[i];
         int64_t first = atomic_load_explicit(&shard->first_ns, memory_order_relaxed);
         int64_t last = atomic_load_explicit(&shard->last_ns, memory_order_relaxed);
@@ -406,6 +407,7 @@ static void start_shards(struct mill_engine *engine)
         atomic_store(&shard->trouble, MILL__TROUBLE_STARTING);
         mill__shard_register_metrics(shard);
     }
+    atomic_store_explicit(&engine->has_shards, true, memory_order_release);
     atomic_store_explicit(&engine->is_running, true, memory_order_release);
     for (uint32_t i = 0; i < engine->shard_count; i++) {
         int rc = pthread_create(&engine->shards[i].thread, NULL, mill__shard_main, &engine->shards[i]);

@@ -34,7 +34,8 @@ struct mill_engine {
     _Atomic uint32_t settle;    /* counts how often a run until the end has asked the shards to flush */
     _Atomic bool shards_left;   /* and have sent everything */
     _Atomic bool leave;         /* a shard failed: leave without waiting for dependencies */
-    _Atomic bool is_running;    /* shards are there */
+    _Atomic bool has_shards;    /* the list of shards is there, and stays: other threads may read it */
+    _Atomic bool is_running;    /* shards run */
     _Atomic bool is_waiting;    /* for Kafka, before the shards can start */
 };
 
