@@ -7,8 +7,32 @@
 #include "base/log.h"
 #include "engine/engine_internal.h"
 
-enum { POLL_MS = 100, FETCH_MAX = 500, ASK_TIMEOUT_MS = 10000, REFERENCES_MAX = 16, END_ROUNDS = 3 };
+enum {
+    POLL_MS = 100,
+    FETCH_MAX = 500,
+    ASK_TIMEOUT_MS = 10000,
+    REFERENCES_MAX = 16,
+    END_ROUNDS = 3,
+    ASK_AGAIN_MS = 500
+};
 #define ASSIGNMENT_NS (10 * INT64_C(1000000000)) /* how long an end waits for partitions */
+
+/* A broker that has just come back, or does not answer, is waited for. */
+static int ask_offsets(struct mill__evaluator *e, int32_t number, int64_t *ret_low, int64_t *ret_high,
+                       struct mill_error *err)
+{
+    const char *topic = e->engine->project->output.drift_panes_topic;
+    int rc;
+
+    while ((rc = mill_kafka_watermarks(&e->engine->kafka, topic, number, ASK_TIMEOUT_MS, ret_low, ret_high, err)) < 0 &&
+           (mill_error_is_retriable(rc) || rc == MILL_ENOINPUT) &&
+           !atomic_load_explicit(&e->engine->stop, memory_order_relaxed)) {
+        mill_log(MILL_LOG_WARNING, "kafka", "waiting for the offsets of topic '%s' partition %d: %s", topic, number,
+                 err->msg);
+        mill__nap_ms(ASK_AGAIN_MS);
+    }
+    return rc;
+}
 
 static int on_assigned(void *context, struct mill_partition *partition, unsigned topic, int32_t number,
                        int64_t *ret_offset, void **ret_user, struct mill_error *err)
@@ -17,8 +41,7 @@ static int on_assigned(void *context, struct mill_partition *partition, unsigned
     int64_t low, high;
 
     (void)topic;
-    MILL_TRY(mill_kafka_watermarks(&e->engine->kafka, e->engine->project->output.drift_panes_topic, number,
-                                   ASK_TIMEOUT_MS, &low, &high, err));
+    MILL_TRY(ask_offsets(e, number, &low, &high, err));
     struct mill__slot *slot = mill__slot_new(e, partition, number, high);
     slot->next = e->slots;
     e->slots = slot;
@@ -236,7 +259,7 @@ int mill__evaluator_read_references(struct mill__evaluator *e, struct mill_error
         mill_log(MILL_LOG_WARNING, "drift", "waiting for references: %s", err->msg);
         mill_tail_close(e->references);
         e->references = NULL;
-        nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+        mill__nap_ms(ASK_AGAIN_MS);
     }
     return rc;
 }
