@@ -52,7 +52,8 @@ static int find_pane(const struct mill_drift_monitor *monitor, enum mill_part_ki
                      const struct mill_drift_part *part, int64_t *ret_pane_us, struct mill_error *err)
 {
     int64_t every_us = monitor->spec.every_us;
-    bool has_time = part->start_us >= MILL_TIMESTAMP_MIN && part->start_us <= MILL_TIMESTAMP_MAX;
+    /* The pane of the first time may begin before it. */
+    bool has_time = part->start_us > MILL_TIMESTAMP_MIN - every_us && part->start_us <= MILL_TIMESTAMP_MAX;
     int64_t panes = kind == MILL_PART_COUNTS ? 0 : part->part;
 
     if (!has_time || panes > (MILL_TIMESTAMP_MAX - part->start_us) / every_us) {

@@ -281,6 +281,31 @@ static void test_sums_equal_recount(void **state)
     assert_true(f->reports > 35);
 }
 
+/* 0001-01-01T00:00:00Z is a time that events have (Go's zero); its pane begins before where `every` is no part of a
+ * day.
+ */
+static void test_first_pane_of_time(void **state)
+{
+    struct fixture *f = *state;
+    struct mill_buffer bytes = part_of(f, f->profile, 0, 600);
+
+    f->spec.every_us = 7 * MILL_US_PER_HOUR;
+    f->spec.window_us = 28 * MILL_US_PER_HOUR;
+    struct mill_drift_part part = {mill_timestamp_floor(MILL_TIMESTAMP_MIN, f->spec.every_us), 0,
+                                   mill_buffer_slice(&bytes)};
+    struct mill_drift_monitor *monitor = mill_drift_monitor_new(&f->spec, f->profile, 1);
+    struct mill_drift_monitor_sink sink = sink_of(f);
+    assert_true(part.start_us < MILL_TIMESTAMP_MIN);
+    assert_int_equal(mill_drift_monitor_part(monitor, MILL_PART_COUNTS, 0, &part, NULL), MILL_OK);
+    mill_drift_monitor_run(monitor, &sink, true);
+    assert_int_equal(f->reports, 1);
+    assert_int_equal(f->last_end_us, part.start_us + f->spec.every_us);
+    part.start_us -= f->spec.every_us;
+    assert_int_equal(mill_drift_monitor_part(monitor, MILL_PART_COUNTS, 0, &part, NULL), MILL_EDATA);
+    mill_drift_monitor_free(monitor);
+    mill_buffer_clear(&bytes);
+}
+
 static void test_bad_parts(void **state)
 {
     struct fixture *f = *state;
@@ -383,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replaced_and_late_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_gap_of_years, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sums_equal_recount, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_first_pane_of_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state, set_up, tear_down),
     };
