@@ -419,6 +419,43 @@ static void test_extremes(void **state)
     mill_profile_free(profile);
 }
 
+/* Slots are sorted as numbers below 2^22: with one break-point more the last slot is none. */
+static void test_most_break_points(void **state)
+{
+    const double values[] = {1, 2};
+    struct mill_profile *profile = profile_of(values, 2, (struct mill_binning){.count = 1}, 0), *read = NULL;
+    struct mill_profile_feature *feature = (struct mill_profile_feature *)(uintptr_t)profile->features;
+
+    (void)state;
+    for (uint32_t k = (1 << 21) - 1; k <= 1 << 21; k++) {
+        double *breaks = mill_malloc(k * sizeof(*breaks));
+        uint64_t *slots = mill_calloc(2 * (size_t)k + 1, sizeof(*slots));
+        const uint32_t bins[] = {0, 2 * k + 1};
+        struct mill_buffer bytes = {0};
+        for (uint32_t i = 0; i < k; i++) {
+            breaks[i] = i;
+        }
+        slots[1] = slots[2 * k - 1] = 1;
+        feature->breaks = breaks;
+        feature->slots = slots;
+        feature->break_count = k;
+        feature->slot_count = 2 * k + 1;
+        feature->bin_count = 1;
+        feature->bin_slot = bins;
+        feature->density_count = 0;
+        feature->min = 0;
+        feature->max = k - 1;
+        mill_profile_write(profile, &bytes);
+        int rc = mill_profile_read(mill_buffer_slice(&bytes), &read, NULL);
+        assert_int_equal(rc, k < 1 << 21 ? MILL_OK : MILL_EDATA);
+        mill_profile_free(rc == MILL_OK ? read : NULL);
+        mill_buffer_clear(&bytes);
+        free(breaks);
+        free(slots);
+    }
+    mill_profile_free(profile);
+}
+
 /* Event times that can be none are not in the span: sums of times overflow nowhere. */
 static void test_times_at_the_ends(void **state)
 {
@@ -500,9 +537,16 @@ static void test_calibration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numpy_edges),  cmocka_unit_test(test_golden),   cmocka_unit_test(test_atoms),
-        cmocka_unit_test(test_break_points), cmocka_unit_test(test_file),     cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_calibration),  cmocka_unit_test(test_extremes), cmocka_unit_test(test_times_at_the_ends),
+        cmocka_unit_test(test_numpy_edges),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_atoms),
+        cmocka_unit_test(test_break_points),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_calibration),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_most_break_points),
+        cmocka_unit_test(test_times_at_the_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
