@@ -138,7 +138,9 @@ static const struct mill__option engine_options[] = {
      .fallback = "5s",
      .min = 1,
      SINCE,
-     .help = "how often changed state is written back"},
+     .help =
+         "how often changed state is written back at the latest; while events come slowly it is written earlier, in "
+         "small pieces"},
     {.key = "max_entities",
      .type = MILL__OPTION_INTEGER,
      IN(engine, max_entities),

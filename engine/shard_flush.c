@@ -123,6 +123,7 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
     shard->flush_count++;
     atomic_store_explicit(&shard->settled, settle, memory_order_release);
     shard->flushed_ns = mill_clock_mono_ns();
+    shard->flushed_moved = atomic_load_explicit(&shard->moved, memory_order_relaxed);
     mill_histogram_observe(shard->metrics.flush_seconds, (double)(shard->flushed_ns - begin_ns) / 1e9);
     return MILL_OK;
 }

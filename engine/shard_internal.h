@@ -118,6 +118,7 @@ struct mill__shard {
     struct mill_kv_batch *batch;
     bool batch_is_pending; /* serialised, but the disk refused it */
     int64_t flushed_ns, disk_retry_ns;
+    uint64_t flushed_moved; /* of `moved` at the last flush */
     uint64_t flush_count;
 
     struct mill_buffer text, key, scratch;
