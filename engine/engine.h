@@ -210,8 +210,8 @@ struct mill_engine_summary {
 };
 void mill_engine_summarize(struct mill_engine *engine, struct mill_engine_summary *ret_summary);
 
-/* Asks the evaluator of a monitor, in whatever process it runs, for a retraining trigger of reason `manual`. Returns when
- * the broker has the request. MILL_EUSAGE: no such monitor. MILL_ENOINPUT: no engine of the project has run yet.
+/* Asks the evaluator of a monitor, in whatever process it runs, for a retraining trigger of reason `manual`. Returns
+ * when the broker has the request. MILL_EUSAGE: no such monitor. MILL_ENOINPUT: no engine of the project has run yet.
  * MILL_EUNAVAIL: the broker does not answer. */
 int mill_engine_request_trigger(const struct mill_project *project, const char *monitor,
                                 struct mill_error *err) MILL_MUST_CHECK;
