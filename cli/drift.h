@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tidemill drift: compare, profile, status, simulate, trigger. main.c calls the entry; the rest is shared by the drift_*.c
- * files. */
+/* tidemill drift: compare, profile, status, simulate, trigger. main.c calls the entry; the rest is shared by the
+ * drift_*.c files. */
 #ifndef MILL_CLI_DRIFT_H
 #define MILL_CLI_DRIFT_H
 
