@@ -12,6 +12,10 @@
 
 enum { TREES = MILL__HEAP_TREES };
 
+/* WALK(name, span, path, d): leaves that `span` paths (EIGHT or TWELVE of TREE or ROW) end in, d levels deep: of trees
+ * that stand one behind the other, or of rows in one tree. */
+#if defined(__x86_64__) && !defined(MILL__HEAP_PORTABLE)
+
 /* What a step may read, as the compiler is told: no store into it may be moved behind a step. */
 struct bytes {
     uint8_t at[1 << 16];
@@ -20,7 +24,6 @@ struct bytes {
 /* One level of one path: two bytes of the node at `at`, its code, and at = 2 * at + (rank < code). Both offsets are
  * constants. Compilers keep the comparison's result in a register and a pointer for each path, and run out of
  * registers; written out it is four instructions and twelve paths fit. */
-#if defined(__x86_64__) && !defined(MILL__HEAP_PORTABLE)
 #define STEP(at, tree_offset, codes_offset)                                                                            \
     do {                                                                                                               \
         uint64_t code;                                                                                                 \
@@ -33,14 +36,6 @@ struct bytes {
                   "m"(*(const struct bytes *)(const void *)tree), "m"(*(const struct bytes *)(const void *)codes)      \
                 : "cc");                                                                                               \
     } while (0)
-#else
-#define STEP(at, tree_offset, codes_offset)                                                                            \
-    do {                                                                                                               \
-        const uint8_t *node = tree + (tree_offset) + 2 * (at);                                                         \
-        uint8_t code = codes[(codes_offset) + node[0]];                                                                \
-        (at) = 2 * (at) + (node[1] < code);                                                                            \
-    } while (0)
-#endif
 
 /* A level of twelve trees that stand one behind the other, of eight rows and of twelve rows. */
 #define TREE(k, d)        STEP(at##k, (k) * (2 << (d)), 0);
@@ -57,12 +52,43 @@ struct bytes {
 #define LEVELS_7(s, f, d) LEVELS_6(s, f, d) s(f, d)
 #define LEVELS_8(s, f, d) LEVELS_7(s, f, d) s(f, d)
 
-/* Leaves that `span` paths (EIGHT or TWELVE of TREE or ROW) end in. */
 #define WALK(name, span, path, d)                                                                                      \
     INLINE void name##_##d(const uint8_t *tree, const uint8_t *codes, uint32_t *leaf)                                  \
     {                                                                                                                  \
         span(START, d) LEVELS_##d(span, path, d) span(END, d)                                                          \
     }
+
+#else
+
+enum { EIGHT = 8, TWELVE = 12 };
+
+static void walk_paths(uint32_t n, uint32_t depth, const uint8_t *tree, const uint8_t *codes, size_t tree_step,
+                       size_t row_step, uint32_t *leaf)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        leaf[k] = 1;
+    }
+    for (uint32_t level = 0; level < depth; level++) {
+        for (uint32_t k = 0; k < n; k++) {
+            const uint8_t *node = tree + k * tree_step + 2 * (size_t)leaf[k];
+            uint8_t code = codes[k * row_step + node[0]];
+            leaf[k] = 2 * leaf[k] + (node[1] < code);
+        }
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        leaf[k] -= UINT32_C(1) << depth;
+    }
+}
+
+#define STEPS_TREE(d) (size_t)2 << (d), 0
+#define STEPS_ROW(d)  0, MILL__HOP_ROW_BYTES
+#define WALK(name, span, path, d)                                                                                      \
+    INLINE void name##_##d(const uint8_t *tree, const uint8_t *codes, uint32_t *leaf)                                  \
+    {                                                                                                                  \
+        walk_paths(span, d, tree, codes, STEPS_##path(d), leaf);                                                       \
+    }
+
+#endif
 
 typedef void (*walk_function)(const uint8_t *tree, const uint8_t *codes, uint32_t *leaf);
 

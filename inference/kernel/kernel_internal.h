@@ -69,6 +69,7 @@ struct mill__ranks;
 /* What the CPU can do; false where it is no x86-64. */
 bool mill__has_avx2(void);
 bool mill__has_avx512bw(void); /* with VL, DQ and POPCNT */
+bool mill__has_avx512vbmi(void);
 
 /* A way to evaluate a forest. All give the same bits; the tuner picks by time. */
 struct mill__kernel {

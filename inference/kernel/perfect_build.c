@@ -105,7 +105,7 @@ void mill__perfect_build(struct mill__ranks *ranks, const struct mill__forest *f
     if ((size_t)forest->trees.n << depth > 4 * (size_t)forest->leaves.n + 256) {
         return;
     }
-    bool has_slots = mill__kernel_perfect_vbmi.supported();
+    bool has_slots = mill__has_avx512vbmi();
     int32_t at[1 << (MILL__PERFECT_DEPTH_MAX + 1)];
     uint16_t number[1 << MILL__PERFECT_DEPTH_MAX];
     number_nodes(0, (UINT32_C(1) << depth) - 1, 0, number);

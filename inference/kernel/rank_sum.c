@@ -100,30 +100,9 @@ void mill__perfect_sum(const struct mill__tables *tables, const struct mill__for
                        double *margins)
 {
     const struct mill__perfect *perfect = &tables->ranks->perfect;
-    if (forest->sums_f64 && forest->margin_count == 1) {
-        double sum = margins[0];
-        for (uint32_t t = 0; t < forest->trees.n; t++) {
-            sum += perfect->values64[((size_t)t << perfect->depth) + leaf[t]];
-        }
-        margins[0] = sum;
-        return;
-    }
-    if (forest->sums_f64) {
-        for (uint32_t t = 0; t < forest->trees.n; t++) {
-            margins[forest->trees.at[t].output] += perfect->values64[((size_t)t << perfect->depth) + leaf[t]];
-        }
-        return;
-    }
-    if (forest->margin_count == 1) {
-        float sum = (float)margins[0];
-        for (uint32_t t = 0; t < forest->trees.n; t++) {
-            sum += perfect->values32[((size_t)t << perfect->depth) + leaf[t]];
-        }
-        margins[0] = (double)sum;
-        return;
-    }
     for (uint32_t t = 0; t < forest->trees.n; t++) {
         double *margin = &margins[forest->trees.at[t].output];
-        *margin = (double)((float)*margin + perfect->values32[((size_t)t << perfect->depth) + leaf[t]]);
+        size_t at = ((size_t)t << perfect->depth) + leaf[t];
+        *margin = forest->sums_f64 ? *margin + perfect->values64[at] : (double)((float)*margin + perfect->values32[at]);
     }
 }

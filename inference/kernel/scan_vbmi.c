@@ -5,32 +5,9 @@
  * tables of scan_build.c.
  */
 #include "inference/kernel/rank_internal.h"
+#include "inference/kernel/vbmi_internal.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,popcnt")))
-#define INLINE static inline __attribute__((always_inline))
-
-/* Codes of up to 128 columns. */
-struct table {
-    __m512i low, high;
-};
-
-/* Up to 64 columns: bit 6 of a column's byte, which chooses the register, asks for the code plus one. Up to 128: bit 7
- * asks for it. */
-TARGET INLINE __m512i fetch(struct table q, __m512i column, bool two)
-{
-    __m512i code = _mm512_permutex2var_epi8(q.low, column, q.high);
-    return two ? _mm512_mask_add_epi8(code, _mm512_movepi8_mask(column), code, _mm512_set1_epi8(1)) : code;
-}
-
-TARGET INLINE struct table load_table(const uint8_t *codes, bool two)
-{
-    __m512i low = _mm512_load_si512(codes);
-    return (struct table){low, two ? _mm512_load_si512(codes + 64) : _mm512_add_epi8(low, _mm512_set1_epi8(1))};
-}
-
 TARGET INLINE __m512i step(__m512i at, const uint8_t *slot, struct table q, bool two)
 {
     __m512i code = fetch(q, _mm512_load_si512(slot), two);
@@ -121,95 +98,8 @@ TARGET static void run_scan(const struct mill__tables *tables, const struct mill
     }
 }
 
-/* Complete trees: every node is evaluated and chooses between what its children chose. `*slot` moves over the nodes,
- * children before parents; `leaf` is the number of the leftmost leaf below, broadcast, and those after it. */
-TARGET INLINE __mmask64 goes_right(const uint8_t **slot, struct table q, bool two)
-{
-    const uint8_t *at = *slot;
-    *slot = at + 128;
-    return _mm512_cmpgt_epu8_mask(fetch(q, _mm512_load_si512(at), two), _mm512_load_si512(at + 64));
-}
-
-TARGET INLINE __m512i choose1(const uint8_t **slot, struct table q, bool two, const __m512i *leaf)
-{
-    __mmask64 right = goes_right(slot, q, two);
-    return _mm512_mask_blend_epi8(right, _mm512_load_si512(leaf), _mm512_load_si512(leaf + 1));
-}
-
-#define CHOOSE(depth, below)                                                                                           \
-    TARGET INLINE __m512i choose##depth(const uint8_t **slot, struct table q, bool two, const __m512i *leaf)           \
-    {                                                                                                                  \
-        __m512i l = choose##below(slot, q, two, leaf);                                                                 \
-        __m512i r = choose##below(slot, q, two, leaf + (1 << below));                                                  \
-        return _mm512_mask_blend_epi8(goes_right(slot, q, two), l, r);                                                 \
-    }
-CHOOSE(2, 1)
-CHOOSE(3, 2)
-CHOOSE(4, 3)
-
-/* From here on a loop over the subtrees of four levels instead of more code. */
-TARGET INLINE __m512i choose(uint32_t depth, const uint8_t **slot, struct table q, bool two, const __m512i *leaf)
-{
-    __m512i pending[5];
-    uint32_t held = 0;
-    for (uint32_t i = 0; i < UINT32_C(1) << (depth - 4); i++) {
-        __m512i value = choose4(slot, q, two, leaf + 16 * (size_t)i);
-        for (uint32_t done = i; done & 1; done >>= 1) {
-            value = _mm512_mask_blend_epi8(goes_right(slot, q, two), pending[--held], value);
-        }
-        pending[held++] = value;
-    }
-    return pending[0];
-}
-
-TARGET INLINE void choose_all(const struct mill__ranks *ranks, const struct mill__forest *forest, struct table q,
-                              bool two, const __m512i *numbers, uint8_t *leaf)
-{
-    const struct mill__perfect *perfect = &ranks->perfect;
-    size_t group_bytes = (size_t)128 << perfect->depth;
-    for (uint32_t g = 0; g * MILL__SCAN_LANES < forest->trees.n; g++) {
-        const uint8_t *slot = perfect->slots + g * group_bytes;
-        __m512i at = perfect->depth >= 4   ? choose(perfect->depth, &slot, q, two, numbers)
-                     : perfect->depth == 3 ? choose3(&slot, q, two, numbers)
-                                           : choose2(&slot, q, two, numbers);
-        _mm512_store_si512(leaf + 64 * (size_t)g, at);
-    }
-}
-
-TARGET static void run_perfect(const struct mill__tables *tables, const struct mill__forest *forest, const void *values,
-                               size_t stride, uint32_t n, double *margins, void *scratch)
-{
-    const struct mill__ranks *ranks = tables->ranks;
-    __m512i *numbers = scratch;
-    uint8_t *codes = (uint8_t *)scratch + 256 * 64;
-    size_t row_bytes = stride * (forest->cells_f64 ? sizeof(double) : sizeof(float));
-    uint8_t *leaf = codes + (ranks->column_count + 128 + 63) / 64 * 64;
-    for (uint32_t i = 0; i < UINT32_C(1) << ranks->perfect.depth; i++) {
-        _mm512_store_si512(&numbers[i], _mm512_set1_epi8((char)i));
-    }
-    mill__start_margins(forest, n, margins);
-    for (uint32_t r = 0; r < n; r++) {
-        mill__coder_avx512.row(ranks, forest, (const char *)values + r * row_bytes, codes);
-        if (ranks->column_count <= 64) {
-            choose_all(ranks, forest, load_table(codes, false), false, numbers, leaf);
-        } else {
-            choose_all(ranks, forest, load_table(codes, true), true, numbers, leaf);
-        }
-        mill__perfect_sum(tables, forest, leaf, margins + (size_t)r * forest->margin_count);
-    }
-}
-
-static bool supported(void)
-{
-    return __builtin_cpu_supports("avx512vbmi") && mill__has_avx512bw();
-}
 #else
-static bool supported(void)
-{
-    return false;
-}
-#define run_scan    NULL
-#define run_perfect NULL
+#define run_scan NULL
 #endif
 
 static bool fits_scan(const struct mill__tables *tables, const struct mill__forest *forest)
@@ -217,11 +107,14 @@ static bool fits_scan(const struct mill__tables *tables, const struct mill__fore
     return forest->trees.n > 0 && tables->ranks->scans;
 }
 
-static bool fits_perfect(const struct mill__tables *tables, const struct mill__forest *forest)
+bool mill__has_avx512vbmi(void)
 {
-    return forest->trees.n > 0 && tables->ranks->perfect.slots != NULL;
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512vbmi") && mill__has_avx512bw();
+#else
+    return false;
+#endif
 }
 
-const struct mill__kernel mill__kernel_scan_vbmi = {"scan-vbmi", "avx512vbmi", supported, fits_scan, run_scan, false};
-const struct mill__kernel mill__kernel_perfect_vbmi = {"perfect-vbmi", "avx512vbmi", supported,
-                                                       fits_perfect,   run_perfect,  false};
+const struct mill__kernel mill__kernel_scan_vbmi = {"scan-vbmi", "avx512vbmi", mill__has_avx512vbmi,
+                                                    fits_scan,   run_scan,     false};

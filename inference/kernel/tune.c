@@ -130,7 +130,7 @@ static void time_kernel(struct mill__tables *tables, const struct trial *t, unsi
     }
 }
 
-/* Kernels that take more than twice the least both alone and in a tile are out. */
+/* Kernels that take more than half as long again as the best, both alone and in a tile, are out. */
 static void drop_slow(const struct mill__tables *tables, bool *running)
 {
     float row = INFINITY, single = INFINITY;
@@ -141,7 +141,7 @@ static void drop_slow(const struct mill__tables *tables, bool *running)
         }
     }
     for (unsigned k = 0; k < MILL__KERNELS; k++) {
-        running[k] = running[k] && (tables->row_ns[k] <= 2 * row || tables->single_ns[k] <= 2 * single);
+        running[k] = running[k] && (tables->row_ns[k] <= 1.5F * row || tables->single_ns[k] <= 1.5F * single);
     }
 }
 
@@ -164,6 +164,7 @@ static void measure(struct mill__tables *tables, const struct trial *t, bool *us
     }
 }
 
+/* A more special kernel must be worth it: of two that are equally fast it is always the same one. */
 static void choose(struct mill__tables *tables, const bool *usable)
 {
     for (uint32_t n = 1; n <= MILL__TILE_ROWS; n++) {
@@ -175,7 +176,7 @@ static void choose(struct mill__tables *tables, const bool *usable)
             float full = tables->row_ns[k] * MILL__TILE_ROWS;
             float cost =
                 mill__kernels[k]->by_block ? full : (float)n * (n < 8 ? tables->single_ns[k] : tables->row_ns[k]);
-            if (cost < best) {
+            if (cost < 0.97F * best) {
                 best = cost;
                 tables->choice[n] = (uint8_t)k;
             }

@@ -175,10 +175,33 @@ static void *engine_main(void *argument)
     return NULL;
 }
 
+static void nap_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static bool is_ready(struct fixture *f)
+{
+    struct mill_buffer why = {0};
+    bool ready = mill_engine_is_ready(f->engine, &why);
+    mill_buffer_clear(&why);
+    return ready;
+}
+
+static void wait_ready(struct fixture *f, bool wanted, int seconds)
+{
+    for (int i = 0; i < seconds * 20 && is_ready(f) != wanted; i++) {
+        nap_ms(50);
+    }
+    assert_int_equal(is_ready(f), wanted);
+}
+
+/* Until it runs: before that there is nothing to ask it. */
 static void start_engine(struct fixture *f, const char *group)
 {
     open_engine(f, &f->redis, group, false);
     assert_int_equal(pthread_create(&f->thread, NULL, engine_main, f), 0);
+    wait_ready(f, true, 30);
 }
 
 static void stop_engine(struct fixture *f)
@@ -188,11 +211,6 @@ static void stop_engine(struct fixture *f)
     assert_int_equal(f->rc, MILL_OK);
     mill_engine_close(f->engine);
     mill_project_free(f->project);
-}
-
-static void nap_ms(long ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
 static void wait_for_rows(struct fixture *f, uint64_t rows)
@@ -346,22 +364,6 @@ static void test_feast(void **state)
 static void test_without_offline_store(void **state)
 {
     lose_and_rebuild(*state, "packed", "none");
-}
-
-static bool is_ready(struct fixture *f)
-{
-    struct mill_buffer why = {0};
-    bool ready = mill_engine_is_ready(f->engine, &why);
-    mill_buffer_clear(&why);
-    return ready;
-}
-
-static void wait_ready(struct fixture *f, bool wanted, int seconds)
-{
-    for (int i = 0; i < seconds * 20 && is_ready(f) != wanted; i++) {
-        nap_ms(50);
-    }
-    assert_int_equal(is_ready(f), wanted);
 }
 
 /* As another engine that is assigned the partition. */

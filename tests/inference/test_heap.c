@@ -99,10 +99,26 @@ static void test_steps(void **state)
     }
 }
 
+/* Every kernel is run by name in the tests of this directory. */
+static void test_all_kernels_are_listed(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < MILL__KERNELS; k++) {
+        size_t i = 0;
+        while (support_kernels[i] != NULL && strcmp(support_kernels[i], mill__kernels[k]->name) != 0) {
+            i++;
+        }
+        if (support_kernels[i] == NULL) {
+            fail_msg("the kernel '%s' is not in support_kernels", mill__kernels[k]->name);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_all_kernels_are_listed),
     };
     return cmocka_run_group_tests_name("inference/heap", tests, NULL, NULL);
 }
