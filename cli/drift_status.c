@@ -214,7 +214,9 @@ int mill_cli_drift_status(int argc, char **argv)
             status = mill_cli_fail(&cli, &err);
         } else {
             collect(&scrape, &lines);
-            qsort(lines.at, lines.count, sizeof(*lines.at), by_severity);
+            if (lines.count > 0) {
+                qsort(lines.at, lines.count, sizeof(*lines.at), by_severity);
+            }
             if (cli.json) {
                 write_json(&lines, &out);
             } else {

@@ -250,7 +250,9 @@ static void open_alertmanager(struct mill__watch *watch)
 
 void mill__slot_restore(struct mill__slot *slot)
 {
-    qsort(slot->records, slot->record_count, sizeof(*slot->records), compare_records);
+    if (slot->record_count > 0) {
+        qsort(slot->records, slot->record_count, sizeof(*slot->records), compare_records);
+    }
     for (uint32_t i = 0; i < slot->watch_count; i++) {
         open_watch(slot, &slot->watches[i]);
     }
