@@ -55,6 +55,9 @@ struct adder {
 TARGET INLINE void add_some(struct adder *a, uint32_t n, bool wide)
 {
     n = n < a->left ? n : a->left;
+    if (n == 0) {
+        return; /* before the first group there are no leaves to point at */
+    }
     for (uint32_t k = 0; k < n; k++) {
         if (wide) {
             a->sum64 += a->values64[((size_t)k << a->depth) + a->leaf[k]];
