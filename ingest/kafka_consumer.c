@@ -51,18 +51,21 @@ static int topic_index(const struct mill_consumer *consumer, const char *name)
 static int add_partition(struct mill_consumer *consumer, const rd_kafka_topic_partition_t *given)
 {
     int topic = topic_index(consumer, given->topic);
-    struct mill_error *err = &consumer->client.fatal;
+    struct mill_error err = {0}; /* not fatal yet: whoever tried again and succeeded may have written to it */
 
     if (topic < 0) {
-        return mill_fail(err, MILL_EBUG, "topic '%s' was assigned but not subscribed to", given->topic);
+        return mill_fail(&consumer->client.fatal, MILL_EBUG, "topic '%s' was assigned but not subscribed to",
+                         given->topic);
     }
     struct mill_partition *partition = mill__partition_new(consumer, given->topic, (unsigned)topic, given->partition);
     int rc = consumer->events.assigned(consumer->events.context, partition, partition->topic, partition->number,
-                                       &partition->start_offset, &partition->user, err);
+                                       &partition->start_offset, &partition->user, &err);
     if (rc < 0) {
         mill__partition_free(partition);
-        if (err->code == 0) {
-            mill_fail(err, rc, "partition %" PRId32 " of topic '%s' was refused", given->partition, given->topic);
+        consumer->client.fatal = err;
+        if (err.code == 0) {
+            mill_fail(&consumer->client.fatal, rc, "partition %" PRId32 " of topic '%s' was refused", given->partition,
+                      given->topic);
         }
         return rc;
     }
