@@ -124,6 +124,9 @@ static int on_assigned(void *context, struct mill_partition *partition, unsigned
     if (m->refuse < 0) {
         return mill_fail(err, m->refuse, "not now");
     }
+    if (m->stumble) {
+        (void)mill_fail(err, MILL_EUNAVAIL, "tried again");
+    }
     m->owned[number] = partition;
     m->assigned_count++;
     m->owned_count++;

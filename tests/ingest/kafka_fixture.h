@@ -44,6 +44,7 @@ struct member {
     unsigned assigned_count, revoked_count, lost_count, owned_count;
     bool commit_on_revoke, resume; /* resume: `assigned` answers what is expected next, as the engine does */
     int refuse;                    /* what `assigned` returns */
+    bool stumble;                  /* `assigned` fails inside and goes on: its error is filled, and it returns 0 */
 };
 
 /* m is zeroed or has start and the flags set by member_init. */

@@ -88,6 +88,24 @@ static void check_wake(struct member *m)
     assert_true(seconds_since(begin_ns) > 0.045);
 }
 
+/* Whoever is assigned a partition may try, fail, and succeed: what the first try wrote is no fatal error. */
+static void test_assigned_at_the_second_try(void **state)
+{
+    struct fixture f;
+    struct member m;
+    (void)state;
+
+    fixture_open(&f, "in", 2, NULL);
+    fixture_produce(&f, "in", 2, 0, 100);
+    member_init(&m);
+    m.stumble = true;
+    member_open(&m, &f.options, "in");
+    member_poll_until(&m, 2 * 100);
+    assert_int_equal(m.assigned_count, 2);
+    mill_consumer_close(m.consumer);
+    fixture_close(&f);
+}
+
 static void test_round_trip(void **state)
 {
     struct fixture f;
@@ -203,6 +221,7 @@ static void test_queue_full_of_bytes(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_assigned_at_the_second_try),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_start_offsets),
         cmocka_unit_test(test_queue_full_of_messages),
