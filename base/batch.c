@@ -54,3 +54,49 @@ void mill_batch_init(struct mill_batch *batch, const struct mill_schema *schema,
     batch->offset = mill_arena_zarray(arena, int64_t, row_capacity);
     batch->event_time_us = mill_arena_zarray(arena, int64_t, row_capacity);
 }
+
+void mill_column_write_value(const struct mill_column *column, uint32_t row, struct mill_buffer *out)
+{
+    switch (column->type) {
+    case MILL_BOOL:
+        mill_buffer_add_byte(out, column->at.b[row]);
+        break;
+    case MILL_INT64:
+    case MILL_TIMESTAMP:
+        mill_buffer_add_zigzag(out, column->at.i[row]);
+        break;
+    case MILL_FLOAT64:
+        mill_buffer_add(out, &column->at.f[row], sizeof(double));
+        break;
+    case MILL_STRING:
+        mill_buffer_add_varint(out, column->at.s[row].n);
+        mill_buffer_add_slice(out, column->at.s[row]);
+        break;
+    }
+}
+
+void mill_column_read_value(struct mill_column *column, uint32_t row, struct mill_cursor *cursor)
+{
+    switch (column->type) {
+    case MILL_BOOL:
+        column->at.b[row] = mill_cursor_byte(cursor);
+        cursor->bad |= column->at.b[row] > 1;
+        break;
+    case MILL_INT64:
+    case MILL_TIMESTAMP:
+        column->at.i[row] = mill_cursor_zigzag(cursor);
+        break;
+    case MILL_FLOAT64: {
+        uint64_t bits = mill_cursor_u64(cursor);
+        memcpy(&column->at.f[row], &bits, sizeof(bits));
+        break;
+    }
+    case MILL_STRING: {
+        uint64_t n = mill_cursor_varint(cursor);
+        const char *p = mill_cursor_take(cursor, n);
+        column->at.s[row] = p == NULL ? (struct mill_slice){"", 0} : (struct mill_slice){p, n};
+        break;
+    }
+    }
+    mill_bit_set(column->valid, row);
+}

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/slice.h"
 
 enum { MILL_BATCH_ROWS_MAX = 4096, MILL_BATCH_WORDS_MAX = MILL_BATCH_ROWS_MAX / 64 };
@@ -78,6 +79,11 @@ void mill_batch_init(struct mill_batch *batch, const struct mill_schema *schema,
 
 /* Lays out one column of its own (expression temporaries, model outputs); values zero and null. */
 void mill_column_init(struct mill_column *column, enum mill_type type, uint32_t row_capacity, struct mill_arena *arena);
+
+/* One value that is there, as bytes: bool a byte, int64 and timestamp a zig-zag varint, float64 8 bytes, string varint
+ * length and bytes. Reading sets the valid bit; strings point into what the cursor reads; damage is in cursor->bad. */
+void mill_column_write_value(const struct mill_column *column, uint32_t row, struct mill_buffer *out);
+void mill_column_read_value(struct mill_column *column, uint32_t row, struct mill_cursor *cursor);
 
 static inline bool mill_bit_get(const uint64_t *bits, uint32_t i)
 {

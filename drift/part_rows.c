@@ -36,25 +36,6 @@ static void add_text(struct mill_buffer *out, struct mill_slice text)
     mill_buffer_add_slice(out, text);
 }
 
-static void add_value(const struct mill_column *column, uint32_t row, struct mill_buffer *out)
-{
-    switch (column->type) {
-    case MILL_BOOL:
-        mill_buffer_add_byte(out, column->at.b[row]);
-        break;
-    case MILL_INT64:
-    case MILL_TIMESTAMP:
-        mill_buffer_add_zigzag(out, column->at.i[row]);
-        break;
-    case MILL_FLOAT64:
-        mill_buffer_add(out, &column->at.f[row], sizeof(double));
-        break;
-    case MILL_STRING:
-        add_text(out, column->at.s[row]);
-        break;
-    }
-}
-
 void mill__rows_add(const struct mill_field *fields, uint32_t field_count, const struct mill_column *const *columns,
                     const struct mill_column *segment, int64_t step_us, uint32_t row, struct mill_buffer *body)
 {
@@ -74,7 +55,7 @@ void mill__rows_add(const struct mill_field *fields, uint32_t field_count, const
     }
     for (uint32_t f = 0; f < field_count; f++) {
         if (mill__has_value(columns[f], row)) {
-            add_value(columns[f], row, body);
+            mill_column_write_value(columns[f], row, body);
         }
     }
     if (has_segment) {
@@ -136,31 +117,6 @@ void mill__rows_close(struct mill__rows_reader *reader)
     mill_arena_clear(&reader->arena);
 }
 
-static void take_value(struct mill_cursor *cursor, const struct mill_column *column, uint32_t row)
-{
-    const char *p;
-
-    switch (column->type) {
-    case MILL_BOOL:
-        column->at.b[row] = mill_cursor_byte(cursor);
-        cursor->bad |= column->at.b[row] > 1;
-        break;
-    case MILL_INT64:
-    case MILL_TIMESTAMP:
-        column->at.i[row] = mill_cursor_zigzag(cursor);
-        break;
-    case MILL_FLOAT64:
-        p = mill_cursor_take(cursor, sizeof(double));
-        if (p != NULL) {
-            memcpy(&column->at.f[row], p, sizeof(double));
-        }
-        break;
-    case MILL_STRING:
-        column->at.s[row] = take_text(cursor);
-        break;
-    }
-}
-
 static void take_row(struct mill__rows_reader *reader, int64_t *time_us, uint32_t row)
 {
     struct mill_cursor *cursor = &reader->cursor;
@@ -171,8 +127,7 @@ static void take_row(struct mill__rows_reader *reader, int64_t *time_us, uint32_
     reader->times[row] = *time_us;
     for (uint32_t f = 0; f <= fields && bits != NULL; f++) {
         if ((bits[f / 8] >> f % 8 & 1) != 0) {
-            mill_bit_set(reader->columns[f].valid, row);
-            take_value(cursor, &reader->columns[f], row);
+            mill_column_read_value(&reader->columns[f], row, cursor);
         }
     }
 }

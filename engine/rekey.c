@@ -17,26 +17,6 @@ uint64_t mill__rekey_layout_hash(const struct mill_schema *schema, const struct 
     return hash;
 }
 
-static void encode_value(const struct mill_column *column, uint32_t row, struct mill_buffer *out)
-{
-    switch (column->type) {
-    case MILL_BOOL:
-        mill_buffer_add_byte(out, column->at.b[row]);
-        break;
-    case MILL_INT64:
-    case MILL_TIMESTAMP:
-        mill_buffer_add_zigzag(out, column->at.i[row]);
-        break;
-    case MILL_FLOAT64:
-        mill_buffer_add(out, &column->at.f[row], sizeof(double));
-        break;
-    case MILL_STRING:
-        mill_buffer_add_varint(out, column->at.s[row].n);
-        mill_buffer_add_slice(out, column->at.s[row]);
-        break;
-    }
-}
-
 static void encode_upstream(const struct mill__rekey_origin *origin, enum mill__rekey_kind kind,
                             struct mill_buffer *out)
 {
@@ -72,34 +52,9 @@ void mill__rekey_encode(const struct mill__stage *stage, const struct mill_batch
         const struct mill_column *column = &batch->columns[stage->carried[i]];
         if (mill_bit_get(column->valid, row)) {
             out->p[bitmap + i / 8] = (char)((uint8_t)out->p[bitmap + i / 8] | 1u << (i % 8));
-            encode_value(column, row, out);
+            mill_column_write_value(column, row, out);
         }
     }
-}
-
-static void decode_value(struct mill_cursor *c, struct mill_column *column, uint32_t row)
-{
-    switch (column->type) {
-    case MILL_BOOL:
-        column->at.b[row] = mill_cursor_byte(c) != 0;
-        break;
-    case MILL_INT64:
-    case MILL_TIMESTAMP:
-        column->at.i[row] = mill_cursor_zigzag(c);
-        break;
-    case MILL_FLOAT64: {
-        uint64_t bits = mill_cursor_u64(c);
-        memcpy(&column->at.f[row], &bits, sizeof(bits));
-        break;
-    }
-    case MILL_STRING: {
-        uint64_t n = mill_cursor_varint(c);
-        const char *p = mill_cursor_take(c, n);
-        column->at.s[row] = (struct mill_slice){p, p == NULL ? 0 : n};
-        break;
-    }
-    }
-    mill_bit_set(column->valid, row);
 }
 
 /* A partition or offset: not negative, and of the type's range. */
@@ -127,7 +82,7 @@ static void decode_event(const struct mill__stage *stage, struct mill_cursor *c,
     const char *bitmap = mill_cursor_take(c, (stage->carried_count + 7) / 8);
     for (uint32_t i = 0; i < stage->carried_count && !c->bad; i++) {
         if ((uint8_t)bitmap[i / 8] >> (i % 8) & 1) {
-            decode_value(c, &batch->columns[stage->carried[i]], row);
+            mill_column_read_value(&batch->columns[stage->carried[i]], row, c);
         }
     }
 }
