@@ -12,6 +12,8 @@
 
 enum {
     ASK_TIMEOUT_MS = 3000,
+    OFFSETS_TIMEOUT_MS = 3000,
+    ASK_AGAIN_MS = 500,
     WATCH_MS = 50,
     IDLE_ROUNDS = 10, /* of WATCH_MS without a step forward: the end */
     PANES_PARTITIONS_MAX = 8,
@@ -255,6 +257,23 @@ int32_t mill__panes_partition(const struct mill_engine *engine, const char *moni
 static bool is_stopping(const struct mill_engine *engine)
 {
     return atomic_load_explicit(&engine->stop, memory_order_relaxed);
+}
+
+int mill__wait_for_offsets(struct mill_engine *engine, struct mill__shard *shard, const char *topic, int32_t number,
+                           int64_t *ret_low, int64_t *ret_high, struct mill_error *err)
+{
+    for (;;) {
+        int rc = mill_kafka_watermarks(&engine->kafka, topic, number, OFFSETS_TIMEOUT_MS, ret_low, ret_high, err);
+        if (rc == MILL_OK || (!mill_error_is_retriable(rc) && rc != MILL_ENOINPUT) || is_stopping(engine)) {
+            return rc;
+        }
+        if (shard != NULL) {
+            mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, true);
+        }
+        mill_log(MILL_LOG_WARNING, "kafka", "waiting for the offsets of topic '%s' partition %d: %s", topic, number,
+                 err->msg);
+        mill__nap_ms(ASK_AGAIN_MS);
+    }
 }
 
 /* Asks until Kafka answers and every source topic is there. */

@@ -43,6 +43,12 @@ struct mill_engine {
  * failed. */
 bool mill__engine_must_leave(const struct mill_engine *engine);
 void mill__nap_ms(int ms);
+/* Where a partition that was assigned begins and ends. A broker that does not answer is waited for: without this
+ * nothing is read. So is one that has just come back and does not know the topic yet, since the group has given its
+ * partition to us. shard (its trouble is said meanwhile): NULL where it is none. Ends with the broker's error once the
+ * engine stops. */
+int mill__wait_for_offsets(struct mill_engine *engine, struct mill__shard *shard, const char *topic, int32_t number,
+                           int64_t *ret_low, int64_t *ret_high, struct mill_error *err) MILL_MUST_CHECK;
 
 /* Static membership under a name that belongs to the directory of the state: librdkafka's pairs with group.instance.id
  * ending in suffix. Memory from arena. */

@@ -17,23 +17,6 @@ enum {
 };
 #define ASSIGNMENT_NS (10 * INT64_C(1000000000)) /* how long an end waits for partitions */
 
-/* A broker that has just come back, or does not answer, is waited for. */
-static int ask_offsets(struct mill__evaluator *e, int32_t number, int64_t *ret_low, int64_t *ret_high,
-                       struct mill_error *err)
-{
-    const char *topic = e->engine->project->output.drift_panes_topic;
-    int rc;
-
-    while ((rc = mill_kafka_watermarks(&e->engine->kafka, topic, number, ASK_TIMEOUT_MS, ret_low, ret_high, err)) < 0 &&
-           (mill_error_is_retriable(rc) || rc == MILL_ENOINPUT) &&
-           !atomic_load_explicit(&e->engine->stop, memory_order_relaxed)) {
-        mill_log(MILL_LOG_WARNING, "kafka", "waiting for the offsets of topic '%s' partition %d: %s", topic, number,
-                 err->msg);
-        mill__nap_ms(ASK_AGAIN_MS);
-    }
-    return rc;
-}
-
 static int on_assigned(void *context, struct mill_partition *partition, unsigned topic, int32_t number,
                        int64_t *ret_offset, void **ret_user, struct mill_error *err)
 {
@@ -41,7 +24,8 @@ static int on_assigned(void *context, struct mill_partition *partition, unsigned
     int64_t low, high;
 
     (void)topic;
-    MILL_TRY(ask_offsets(e, number, &low, &high, err));
+    const char *panes = e->engine->project->output.drift_panes_topic;
+    MILL_TRY(mill__wait_for_offsets(e->engine, NULL, panes, number, &low, &high, err));
     struct mill__slot *slot = mill__slot_new(e, partition, number, high);
     slot->next = e->slots;
     e->slots = slot;
@@ -49,7 +33,7 @@ static int on_assigned(void *context, struct mill_partition *partition, unsigned
     *ret_user = slot;
     if (slot->watch_count > 0) {
         mill_log(MILL_LOG_INFO, "drift", "this process evaluates partition %d of topic '%s': %u monitors", number,
-                 e->engine->project->output.drift_panes_topic, slot->watch_count);
+                 panes, slot->watch_count);
     }
     return MILL_OK;
 }

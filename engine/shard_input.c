@@ -12,8 +12,6 @@
  * event. */
 #define UPSTREAM_SKEW_US MILL_US_PER_HOUR
 
-enum { WATERMARKS_TIMEOUT_MS = 3000, ASK_AGAIN_MS = 500 };
-
 static void free_task(struct mill__shard *shard, struct mill__task *task)
 {
     for (struct mill__task **at = &shard->tasks; *at != NULL; at = &(*at)->next) {
@@ -111,31 +109,6 @@ static void list_upstreams(const struct mill__input *input, struct mill__upstrea
     }
 }
 
-/* Where the partition begins and ends. A broker that does not answer is waited for: without this nothing is read. So is
- * one that has just come back and does not know the topic yet, since the group has given its partition to us. */
-static int ask_watermarks(struct mill__input *input, int64_t *ret_low, int64_t *ret_high, struct mill_error *err)
-{
-    struct mill__shard *shard = input->shard;
-
-    for (;;) {
-        struct mill_error why;
-        int rc = mill_kafka_watermarks(&shard->engine->kafka, input->stage->topic, input->number, WATERMARKS_TIMEOUT_MS,
-                                       ret_low, ret_high, &why);
-        bool is_stopped = atomic_load_explicit(&shard->engine->stop, memory_order_relaxed);
-        if (rc == MILL_OK) {
-            return MILL_OK;
-        }
-        if ((!mill_error_is_retriable(rc) && rc != MILL_ENOINPUT) || is_stopped) {
-            *err = why;
-            return rc;
-        }
-        mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, true);
-        mill_log(MILL_LOG_WARNING, "kafka", "waiting for the offsets of topic '%s' partition %d: %s",
-                 input->stage->topic, input->number, why.msg);
-        mill__nap_ms(ASK_AGAIN_MS);
-    }
-}
-
 /* Where to read on: behind what the stored state has, or from the beginning where there is none. */
 static int find_position(struct mill__input *input, int64_t *ret_offset, struct mill_error *err)
 {
@@ -144,7 +117,7 @@ static int find_position(struct mill__input *input, int64_t *ret_offset, struct 
 
     input->applied =
         (struct mill__input_meta){.state_hash = shard->plan->state_hash, .applied_offset = -1, .newest_us = INT64_MIN};
-    MILL_TRY(ask_watermarks(input, &low, &high, err));
+    MILL_TRY(mill__wait_for_offsets(shard->engine, shard, input->stage->topic, input->number, &low, &high, err));
     *ret_offset = low;
     int rc = 0;
     if (shard->engine->kv != NULL) {
