@@ -28,6 +28,7 @@ struct mill_cli_column {
 struct mill_cli_table {
     struct mill_cli_column *columns;
     uint32_t column_count, column_capacity;
+    uint32_t next_column; /* where the next cell of the row probably goes: rows name their columns in one order */
     size_t row_count, row_capacity;
     struct mill_arena arena;
 };

@@ -69,9 +69,19 @@ static struct mill_cli_column *add_column(struct mill_cli_table *table, struct m
     return column;
 }
 
+static struct mill_cli_column *find_next(struct mill_cli_table *table, struct mill_slice name)
+{
+    uint32_t next = table->next_column;
+    bool is_next = next < table->column_count && mill_slice_is(name, table->columns[next].name);
+    struct mill_cli_column *column = is_next ? &table->columns[next] : find_slice(table, name);
+
+    table->next_column = column == NULL ? table->column_count + 1 : (uint32_t)(column - table->columns) + 1;
+    return column;
+}
+
 void mill_cli_table_put(struct mill_cli_table *table, struct mill_slice name, struct mill_slice text)
 {
-    struct mill_cli_column *column = find_slice(table, name);
+    struct mill_cli_column *column = find_next(table, name);
 
     if (table->row_count == table->row_capacity) {
         grow_rows(table);
@@ -92,6 +102,7 @@ void mill_cli_table_end_row(struct mill_cli_table *table)
         grow_rows(table);
     }
     table->row_count++;
+    table->next_column = 0;
 }
 
 /* ---- numbers ---- */
