@@ -125,7 +125,7 @@ static int get(const struct mill_project *project, const struct mill_view_config
 static int run_get(const struct mill_cli *cli, const struct mill_project *project, struct mill_buffer *out,
                    struct mill_error *err)
 {
-    const struct mill_view_config *config;
+    const struct mill_view_config *config = NULL;
     struct mill_slice parts[MILL_KEY_PARTS_MAX];
     struct mill_online_row row;
     struct mill_view *view;

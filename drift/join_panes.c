@@ -60,6 +60,7 @@ static void put_one_away(struct mill__join_panes *panes)
             oldest = pane;
         }
     }
+    mill_assert(oldest != NULL);
     put_away(panes, oldest);
 }
 

@@ -80,7 +80,7 @@ static int open_socket(const char *listen, int *ret_fd, struct mill_error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
     char host[256];
-    const char *port;
+    const char *port = NULL;
 
     MILL_TRY(split_listen(listen, host, sizeof(host), &port, err));
     int rc = getaddrinfo(host, port, &hints, &found);
