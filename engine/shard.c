@@ -197,7 +197,7 @@ static int run_inputs(struct mill__shard *shard, struct mill_error *err)
  * A write-back stops the shard for about 2 us a changed entity, which is what the slowest events of a stream wait for.
  * So where events come slowly enough it is made while it is small: EARLY_ROWS of them, and fewer than four times as
  * many, in an EARLY_SHARE-th of the interval. Where they come fast, entities change many times an interval, and waiting
- * pays. `scripts/bench latency`: p99 8 ms instead of 14, p99.9 16 instead of 53.
+ * pays. `scripts/bench latency`: p99 8 to 11 ms instead of 14, p99.9 16 to 20 instead of 53.
  */
 static bool is_flush_due(const struct mill__shard *shard, int64_t now_ns)
 {
