@@ -244,12 +244,6 @@ void mill__input_send_drift(struct mill__input *input)
         struct mill__contributor *contributor = &input->contributors.at[i];
         struct sending s = {input, contributor};
         int64_t watermark_us = mill__contributor_watermark(contributor, shard->plan->project, complete_us);
-        const struct mill_profile *profile =
-            mill__reference_of(&shard->engine->references, shard->plan, number_of(shard, contributor));
-        if (contributor->profile == NULL && profile != NULL) {
-            mill_drift_counter_set_profile(contributor->counter, profile);
-            contributor->profile = profile;
-        }
         int64_t limit_us = hand_over_limit(input, contributor->monitor->spec.every_us, watermark_us, is_idle);
         if (limit_us != INT64_MIN) {
             mill_drift_counter_take(contributor->counter, limit_us, send_part, &s);
