@@ -286,5 +286,6 @@ void *mill__evaluator_main(void *argument)
     mill_buffer_clear(&e->key);
     mill_buffer_clear(&e->text);
     mill_buffer_clear(&e->gone);
+    mill__cloud_headers_clear(&e->headers);
     return NULL;
 }

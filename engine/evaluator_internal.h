@@ -21,6 +21,7 @@
 #include <pthread.h>
 
 #include "engine/alertmanager_internal.h"
+#include "engine/cloud_event_internal.h"
 #include "engine/plan_internal.h"
 
 struct mill__evaluator;
@@ -72,6 +73,7 @@ struct mill__evaluator {
     struct mill__slot *slots;
     struct mill__drift_metrics *metrics;
     struct mill_buffer key, text;
+    struct mill__cloud_headers headers;
     uint32_t emitted;        /* records of the evaluation at hand */
     struct mill_buffer gone; /* keys of expired parts, each with a zero behind */
     int send_rc;             /* first failure of a send */

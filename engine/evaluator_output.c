@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an evaluation sends: reports, alerts, triggers as CloudEvents 1.0 in binary mode, then the monitor's state, then
  * tombstones; see evaluator_internal.h. Evaluator thread. */
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/timestamp.h"
 #include "engine/engine_internal.h"
 
-enum { ACK_TIMEOUT_MS = 1000, SOURCE_MAX = 512, TYPE_MAX = 256 };
+enum { ACK_TIMEOUT_MS = 1000 };
 
 /* Waits where the queue is full. A failure is seen before the state is sent, so the windows are evaluated again. */
 static void send(struct mill__evaluator *e, unsigned topic, int32_t partition, struct mill_slice key,
@@ -48,31 +45,14 @@ static int flush(struct mill__evaluator *e, struct mill_error *err)
  * Events
  * --------------------------------------------------------------------------------------------- */
 
-struct event {
-    const char *id, *kind; /* "drift.alert" */
-    int64_t time_us;
-};
-
 /* The value is in e->text, the key in e->key. */
-static void send_event(struct mill__watch *watch, unsigned topic, const struct event *event)
+static void send_event(struct mill__watch *watch, unsigned topic, const struct mill__cloud_event *event)
 {
     struct mill__evaluator *e = watch->evaluator;
-    const struct mill_drift_monitor_spec *spec = &watch->plan->spec;
-    char source[SOURCE_MAX], type[TYPE_MAX], time[32];
-    struct mill_slice at = {time, mill_timestamp_print(event->time_us, time)};
 
-    snprintf(source, sizeof(source), "/tidemill/%s/monitors/%s", spec->project, spec->name);
-    snprintf(type, sizeof(type), "io.%s.%s.v1", spec->project, event->kind);
-    const struct mill_header headers[] = {
-        {"ce_specversion", mill_slice_of("1.0")},
-        {"ce_id", mill_slice_of(event->id)},
-        {"ce_source", mill_slice_of(source)},
-        {"ce_type", mill_slice_of(type)},
-        {"ce_time", at},
-        {"content-type", mill_slice_of("application/json")},
-    };
-    send(e, topic, -1, mill_buffer_slice(&e->key), mill_buffer_slice(&e->text), headers,
-         sizeof(headers) / sizeof(headers[0]));
+    mill__cloud_headers_set(&e->headers, event, &watch->plan->spec, MILL_FORMAT_JSON);
+    send(e, topic, -1, mill_buffer_slice(&e->key), mill_buffer_slice(&e->text), e->headers.at,
+         MILL__CLOUD_HEADER_COUNT);
     e->emitted++;
 }
 
@@ -85,7 +65,7 @@ static void on_report(void *context, const struct mill_drift_report *report)
     mill_buffer_add_string(&e->key, report->model);
     mill_buffer_reset(&e->text);
     mill_drift_report_write_json(report, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
-    send_event(watch, e->reports_topic, &(struct event){report->id, "drift.report", report->end_us});
+    send_event(watch, e->reports_topic, &(struct mill__cloud_event){report->id, "drift.report", report->end_us});
     mill__drift_metrics_report(e->metrics, report);
     watch->evaluated_us = report->end_us > watch->evaluated_us ? report->end_us : watch->evaluated_us;
 }
@@ -100,7 +80,7 @@ static void on_alert(void *context, const struct mill_drift_alert *alert)
     mill_buffer_printf(&e->key, "%s/%s", alert->report->model, feature);
     mill_buffer_reset(&e->text);
     mill_drift_alert_write_json(alert, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
-    send_event(watch, e->alerts_topic, &(struct event){alert->id, "drift.alert", alert->report->end_us});
+    send_event(watch, e->alerts_topic, &(struct mill__cloud_event){alert->id, "drift.alert", alert->report->end_us});
     mill__drift_metrics_alert(e->metrics, alert);
     if (watch->alertmanager != NULL) {
         mill__alertmanager_put(watch->alertmanager, alert);
@@ -123,7 +103,7 @@ static void on_trigger(void *context, const struct mill_retrain_trigger *trigger
     mill_buffer_add_string(&e->key, spec->model);
     mill_buffer_reset(&e->text);
     mill_retrain_trigger_write_json(trigger, spec, mill_clock_wall_us(), &e->text);
-    send_event(watch, e->retrain_topic, &(struct event){trigger->id, "retrain", trigger->train_to_us});
+    send_event(watch, e->retrain_topic, &(struct mill__cloud_event){trigger->id, "retrain", trigger->train_to_us});
     mill__drift_metrics_trigger(e->metrics, spec->model, trigger->reason);
     mill_log(MILL_LOG_WARNING, "drift", "monitor '%s' asks for model '%s' to be trained anew: %s", spec->name,
              spec->model, mill_trigger_reason_name(trigger->reason));
