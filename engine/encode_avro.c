@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows, scores and dead letters in Avro; see encode_avro_internal.h. Avro's int and long are zig-zag varints, as
- * mill_buffer writes them. */
+/* Rows, scores and dead letters in Avro; see encode_avro_internal.h. */
 #include "engine/encode_avro_internal.h"
 
 #include <math.h>
 
+#include "base/avro.h"
 #include "base/number.h"
-
-static void add_head(struct mill_buffer *out, uint64_t fingerprint)
-{
-    mill_buffer_add(out, "\xc3\x01", 2);
-    mill_buffer_add_u64(out, fingerprint);
-}
-
-static void add_bytes(struct mill_buffer *out, struct mill_slice s)
-{
-    mill_buffer_add_zigzag(out, (int64_t)s.n);
-    mill_buffer_add_slice(out, s);
-}
-
-static void add_string(struct mill_buffer *out, const char *cstr)
-{
-    add_bytes(out, mill_slice_of(cstr));
-}
 
 /* Branches of the unions of row.avsc and score.avsc. */
 enum { FEATURE_NULL, FEATURE_BOOLEAN, FEATURE_LONG, FEATURE_DOUBLE, FEATURE_STRING };
@@ -46,23 +29,23 @@ static void add_feature(struct mill_buffer *out, const struct mill_column *colum
         break;
     case MILL_FLOAT64:
         mill_buffer_add_zigzag(out, FEATURE_DOUBLE);
-        mill_buffer_add(out, &column->at.f[row], sizeof(double));
+        mill_avro_add_double(out, column->at.f[row]);
         break;
     case MILL_STRING:
         mill_buffer_add_zigzag(out, FEATURE_STRING);
-        add_bytes(out, column->at.s[row]);
+        mill_avro_add_slice(out, column->at.s[row]);
         break;
     }
 }
 
 static void add_key_part(struct mill_buffer *out, const char *name, const struct mill_column *column, uint32_t row)
 {
-    add_string(out, name);
+    mill_avro_add_cstr(out, name);
     if (!mill_bit_get(column->valid, row)) {
         mill_buffer_add_zigzag(out, KEY_NULL);
     } else if (column->type == MILL_STRING) {
         mill_buffer_add_zigzag(out, KEY_STRING);
-        add_bytes(out, column->at.s[row]);
+        mill_avro_add_slice(out, column->at.s[row]);
     } else {
         mill_buffer_add_zigzag(out, KEY_LONG);
         mill_buffer_add_zigzag(out, column->at.i[row]);
@@ -77,7 +60,7 @@ static int32_t row_partition(const struct mill_batch *batch, uint32_t row)
 static void add_origin(struct mill_buffer *out, const char *source, const struct mill_batch *batch, uint32_t row)
 {
     mill_buffer_add_zigzag(out, batch->event_time_us[row]);
-    add_string(out, source);
+    mill_avro_add_cstr(out, source);
     mill_buffer_add_zigzag(out, row_partition(batch, row));
     mill_buffer_add_zigzag(out, batch->offset[row]);
 }
@@ -89,8 +72,8 @@ void mill__avro_encode_row(const struct mill__plan *plan, const struct mill__pla
     const struct mill_entity *entity = &config->spec.entity;
     uint32_t count = mill_view_output_count(use->use.view);
 
-    add_head(out, MILL__AVRO_ROW_FINGERPRINT);
-    add_string(out, config->spec.name);
+    mill_avro_add_head(out, MILL__AVRO_ROW_FINGERPRINT);
+    mill_avro_add_cstr(out, config->spec.name);
     mill_buffer_add_zigzag(out, entity->key_count);
     for (uint32_t k = 0; k < entity->key_count; k++) {
         add_key_part(out, entity->keys[k].name, &batch->columns[use->use.key_columns[k]], row);
@@ -99,7 +82,7 @@ void mill__avro_encode_row(const struct mill__plan *plan, const struct mill__pla
     add_origin(out, plan->project->sources[config->source].spec.name, batch, row);
     mill_buffer_add_zigzag(out, count);
     for (uint32_t c = 0; c < count; c++) {
-        add_string(out, mill_view_schema(use->use.view)->fields[c].name);
+        mill_avro_add_cstr(out, mill_view_schema(use->use.view)->fields[c].name);
         add_feature(out, &batch->columns[use->use.first_column + c], row);
     }
     if (count > 0) {
@@ -128,10 +111,10 @@ void mill__avro_encode_score(const struct mill__plan *plan, const struct mill__p
 {
     const char *source = plan->project->sources[model->config->source].spec.name;
 
-    add_head(out, MILL__AVRO_SCORE_FINGERPRINT);
+    mill_avro_add_head(out, MILL__AVRO_SCORE_FINGERPRINT);
     add_event_id(out, source, batch, row);
-    add_string(out, model->config->name);
-    add_string(out, model->config->version);
+    mill_avro_add_cstr(out, model->config->name);
+    mill_avro_add_cstr(out, model->config->version);
     mill_buffer_add_zigzag(out, model->key_part_count);
     for (uint32_t k = 0; k < model->key_part_count; k++) {
         add_key_part(out, model->key_parts[k]->name, &batch->columns[model->key_columns[k]], row);
@@ -154,19 +137,19 @@ static void add_optional_bytes(struct mill_buffer *out, struct mill_slice s)
 {
     mill_buffer_add_zigzag(out, s.p != NULL);
     if (s.p != NULL) {
-        add_bytes(out, s);
+        mill_avro_add_slice(out, s);
     }
 }
 
 void mill__avro_encode_dead_letter(const struct mill__dead_letter *letter, struct mill_buffer *out)
 {
-    add_head(out, MILL__AVRO_DEAD_LETTER_FINGERPRINT);
-    add_string(out, letter->source);
-    add_string(out, letter->topic);
+    mill_avro_add_head(out, MILL__AVRO_DEAD_LETTER_FINGERPRINT);
+    mill_avro_add_cstr(out, letter->source);
+    mill_avro_add_cstr(out, letter->topic);
     mill_buffer_add_zigzag(out, letter->partition);
     mill_buffer_add_zigzag(out, letter->offset);
-    add_string(out, mill_reject_reason_name(letter->reason));
-    add_string(out, letter->detail);
+    mill_avro_add_cstr(out, mill_reject_reason_name(letter->reason));
+    mill_avro_add_cstr(out, letter->detail);
     add_optional_bytes(out, letter->key);
     add_optional_bytes(out, letter->value);
     mill_buffer_add_zigzag(out, letter->now_us);

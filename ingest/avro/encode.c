@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/avro.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 
@@ -13,19 +14,13 @@ struct value {
     enum mill_time_unit unit;
 };
 
-static void add_string(struct mill_buffer *out, struct mill_slice s)
-{
-    mill_buffer_add_zigzag(out, (int64_t)s.n);
-    mill_buffer_add_slice(out, s);
-}
-
 static bool encode_time(const struct mill__avro_node *type, const struct value *value, struct mill_buffer *out)
 {
     int64_t us = value->column->at.i[value->row], scale = mill__time_scale(value->unit);
     char text[32];
 
     if (type->type == MILL__AVRO_STRING) {
-        add_string(out, (struct mill_slice){text, mill_timestamp_print(us, text)});
+        mill_avro_add_slice(out, (struct mill_slice){text, mill_timestamp_print(us, text)});
         return true;
     }
     if (type->logical != MILL__AVRO_PLAIN) {
@@ -51,7 +46,7 @@ static bool encode_enum(const struct mill__avro_node *type, struct mill_slice sy
 static bool encode_float64(const struct mill__avro_node *type, double v, struct mill_buffer *out)
 {
     if (type->type == MILL__AVRO_DOUBLE) {
-        mill_buffer_add(out, &v, sizeof(v));
+        mill_avro_add_double(out, v);
         return true;
     }
     if (type->type == MILL__AVRO_FLOAT) {
@@ -90,7 +85,7 @@ static bool encode_value(const struct mill__avro_node *type, const struct value 
         if (type->type == MILL__AVRO_ENUM) {
             return encode_enum(type, column->at.s[value->row], out);
         }
-        add_string(out, column->at.s[value->row]);
+        mill_avro_add_slice(out, column->at.s[value->row]);
         return true;
     case MILL_TIMESTAMP:
         return encode_time(type, value, out);
@@ -123,7 +118,7 @@ static bool encode_token(const struct mill__avro_node *type, struct mill_json_re
         if (type->type == MILL__AVRO_ENUM) {
             return encode_enum(type, r->text, out);
         }
-        add_string(out, r->text);
+        mill_avro_add_slice(out, r->text);
         return type->type == MILL__AVRO_STRING;
     case MILL_JSON_TRUE:
     case MILL_JSON_FALSE:
@@ -196,7 +191,8 @@ static bool encode_field(const struct mill__avro_field *field, const struct valu
 }
 
 int mill__avro_encode_record(const struct mill_source_spec *spec, const struct mill__avro_schema *schema,
-                          const struct mill_batch *batch, uint32_t row, struct mill_buffer *out, struct mill_error *err)
+                             const struct mill_batch *batch, uint32_t row, struct mill_buffer *out,
+                             struct mill_error *err)
 {
     const struct mill__avro_node *record = schema->root;
     char text[120];
