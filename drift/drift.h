@@ -625,18 +625,31 @@ struct mill_drift_monitor_status {
 };
 void mill_drift_monitor_status(const struct mill_drift_monitor *monitor, struct mill_drift_monitor_status *ret_status);
 
-/* Records of the drift topics (schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc) as JSON, one object.
- * now_us: wall time of writing, left out where it is INT64_MIN (offline). */
+/*
+ * Records of the drift topics (schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc, label.avsc): one JSON
+ * object, or Avro in single-object encoding, appended to out. now_us: wall time of writing; INT64_MIN: left out, in
+ * Avro null (offline).
+ */
 void mill_drift_report_write_json(const struct mill_drift_report *report, const char *project, int64_t now_us,
+                                  struct mill_buffer *out);
+void mill_drift_report_write_avro(const struct mill_drift_report *report, const char *project, int64_t now_us,
                                   struct mill_buffer *out);
 void mill_drift_alert_write_json(const struct mill_drift_alert *alert, const char *project, int64_t now_us,
                                  struct mill_buffer *out);
-/* schemas/label.avsc. The id is of the monitor, the key and the time of the score. */
-void mill_join_match_write_json(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
-                                struct mill_buffer *out);
+void mill_drift_alert_write_avro(const struct mill_drift_alert *alert, const char *project, int64_t now_us,
+                                 struct mill_buffer *out);
 void mill_retrain_trigger_write_json(const struct mill_retrain_trigger *trigger,
                                      const struct mill_drift_monitor_spec *spec, int64_t now_us,
                                      struct mill_buffer *out);
+void mill_retrain_trigger_write_avro(const struct mill_retrain_trigger *trigger,
+                                     const struct mill_drift_monitor_spec *spec, int64_t now_us,
+                                     struct mill_buffer *out);
+void mill_join_match_write_json(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
+                                struct mill_buffer *out);
+void mill_join_match_write_avro(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
+                                struct mill_buffer *out);
+/* The id of such a record: 32 hex digits of monitor, key and time of the score. */
+void mill_join_match_id(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec, char id[33]);
 
 /* ------------------------------------------------------------------------------------------------
  * False alarms: how often a rule fires where nothing has drifted

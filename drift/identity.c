@@ -72,11 +72,12 @@ void mill__identity_id(const struct mill__identity *identity, const char *what, 
     mill_buffer_clear(&text);
 }
 
-void mill__identity_match_id(const struct mill__identity *identity, const struct mill_join_match *match, char id[33])
+void mill_join_match_id(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec, char id[33])
 {
+    const struct mill__identity identity = mill__identity_of(spec);
     struct mill_buffer text = {0};
 
-    add_speaker(&text, identity);
+    add_speaker(&text, &identity);
     add_cstr(&text, "label");
     mill_buffer_add_u64(&text, (uint64_t)match->score_us);
     add_text(&text, match->key);

@@ -49,8 +49,6 @@ struct mill__identity mill__identity_of(const struct mill_drift_monitor_spec *sp
 /* 32 hex digits of (identity, what, feature, segment, end). feature NULL: of the whole model. */
 void mill__identity_id(const struct mill__identity *identity, const char *what, const struct mill_profile *profile,
                        const struct mill_drift_result *result, int64_t end_us, char id[33]);
-/* 32 hex digits of (identity, key, time of the score). */
-void mill__identity_match_id(const struct mill__identity *identity, const struct mill_join_match *match, char id[33]);
 /* 16 hex digits of (identity without the version, feature, segment). */
 void mill__identity_fingerprint(const struct mill__identity *identity, const struct mill_profile *profile,
                                 const struct mill_drift_result *result, char fingerprint[17]);

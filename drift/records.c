@@ -1,138 +1,192 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of the drift topics as JSON: schemas/drift_report.avsc, drift_alert.avsc, retrain_trigger.avsc, label.avsc.
- */
-#include <math.h>
-
-#include "drift/json_internal.h"
-#include "drift/monitor_internal.h"
+/* The records of the drift topics, field by field; see record_internal.h. */
+#include "drift/record_internal.h"
 
 static struct mill__speaker speaker_of(const struct mill_drift_report *report, const char *project)
 {
     return (struct mill__speaker){project, report->monitor, report->model, report->model_version};
 }
 
+static void write_report(struct mill__record_writer *w, const struct mill_drift_report *report, const char *project,
+                         int64_t now_us)
+{
+    const struct mill__speaker speaker = speaker_of(report, project);
+
+    mill__record_text(w, "id", report->id);
+    mill__record_speaker(w, &speaker);
+    mill__record_window(w, report);
+    mill__record_severity(w, "severity", report->severity);
+    mill__record_array(w, "features", report->result_count);
+    for (uint32_t i = 0; i < report->result_count; i++) {
+        mill__record_result(w, report, &report->results[i]);
+    }
+    mill__record_array_end(w);
+    mill__record_performance(w, report);
+    mill__record_now(w, now_us);
+    mill__record_end(w);
+}
+
 void mill_drift_report_write_json(const struct mill_drift_report *report, const char *project, int64_t now_us,
                                   struct mill_buffer *out)
 {
-    struct mill__speaker speaker = speaker_of(report, project);
-    struct mill_json_writer w;
+    struct mill__record_writer w;
 
-    mill_json_writer_init(&w, out, false);
-    mill_json_write_object_begin(&w);
-    mill__json_text(&w, "id", report->id);
-    mill__json_speaker(&w, &speaker);
-    mill__json_window(&w, report);
-    mill__json_text(&w, "severity", mill_severity_name(report->severity));
-    mill_json_write_key(&w, "features");
-    mill_json_write_array_begin(&w);
-    for (uint32_t i = 0; i < report->result_count; i++) {
-        mill__json_result(&w, report, &report->results[i]);
-    }
-    mill_json_write_array_end(&w);
-    mill__json_performance(&w, report);
-    mill__json_now(&w, now_us);
-    mill_json_write_object_end(&w);
+    mill__record_begin_json(&w, out);
+    write_report(&w, report, project, now_us);
 }
 
-static void write_alert_reason(struct mill_json_writer *w, const struct mill_drift_alert *alert)
+void mill_drift_report_write_avro(const struct mill_drift_report *report, const char *project, int64_t now_us,
+                                  struct mill_buffer *out)
+{
+    struct mill__record_writer w;
+
+    mill__record_begin_avro(&w, out, MILL__AVRO_DRIFT_REPORT_FINGERPRINT);
+    write_report(&w, report, project, now_us);
+}
+
+static void write_alert_reason(struct mill__record_writer *w, const struct mill_drift_alert *alert)
 {
     const struct mill_drift_result *result = alert->result;
 
     if (result != NULL) {
-        mill__json_reason(w, result->reason, result->value, result->threshold);
+        mill__record_reason(w, result->reason, result->value, result->threshold);
     } else {
-        mill__json_reason(w, alert->report->performance_reason, alert->report->performance_value,
-                          alert->report->performance_threshold);
+        mill__record_reason(w, alert->report->performance_reason, alert->report->performance_value,
+                            alert->report->performance_threshold);
     }
+}
+
+static void write_alert(struct mill__record_writer *w, const struct mill_drift_alert *alert, const char *project,
+                        int64_t now_us)
+{
+    const struct mill__speaker speaker = speaker_of(alert->report, project);
+    const struct mill_drift_result *result = alert->result;
+
+    mill__record_text(w, "id", alert->id);
+    mill__record_text(w, "fingerprint", alert->fingerprint);
+    mill__record_speaker(w, &speaker);
+    mill__record_optional_text(w, "feature", result == NULL ? NULL : result->feature->name);
+    mill__record_segment(w, alert->report->profile, result);
+    mill__record_enum(w, "status", (int)alert->status, mill_alert_status_name(alert->status));
+    mill__record_bool(w, "is_repeat", alert->is_repeat);
+    mill__record_severity(w, "severity", alert->severity);
+    mill__record_severity(w, "previous_severity", alert->previous_severity);
+    mill__record_time(w, "since", alert->since_us);
+    mill__record_window(w, alert->report);
+    write_alert_reason(w, alert);
+    if (mill__record_optional_object(w, "metrics", result != NULL)) {
+        mill__record_metrics(w, result);
+        mill__record_end(w);
+    }
+    mill__record_performance(w, alert->report);
+    mill__record_now(w, now_us);
+    mill__record_end(w);
 }
 
 void mill_drift_alert_write_json(const struct mill_drift_alert *alert, const char *project, int64_t now_us,
                                  struct mill_buffer *out)
 {
-    struct mill__speaker speaker = speaker_of(alert->report, project);
-    struct mill_json_writer w;
+    struct mill__record_writer w;
 
-    mill_json_writer_init(&w, out, false);
-    mill_json_write_object_begin(&w);
-    mill__json_text(&w, "id", alert->id);
-    mill__json_text(&w, "fingerprint", alert->fingerprint);
-    mill__json_speaker(&w, &speaker);
-    mill__json_subject(&w, alert->report->profile, alert->result);
-    mill__json_text(&w, "status", mill_alert_status_name(alert->status));
-    mill_json_write_key(&w, "is_repeat");
-    mill_json_write_bool(&w, alert->is_repeat);
-    mill__json_text(&w, "severity", mill_severity_name(alert->severity));
-    mill__json_text(&w, "previous_severity", mill_severity_name(alert->previous_severity));
-    mill__json_time(&w, "since", alert->since_us);
-    mill__json_window(&w, alert->report);
-    write_alert_reason(&w, alert);
-    mill__json_metrics(&w, alert->result);
-    mill__json_performance(&w, alert->report);
-    mill__json_now(&w, now_us);
-    mill_json_write_object_end(&w);
+    mill__record_begin_json(&w, out);
+    write_alert(&w, alert, project, now_us);
 }
 
-static void write_evidence(struct mill_json_writer *w, const struct mill_retrain_trigger *trigger)
+void mill_drift_alert_write_avro(const struct mill_drift_alert *alert, const char *project, int64_t now_us,
+                                 struct mill_buffer *out)
 {
-    mill_json_write_key(w, "evidence");
-    if (trigger->report == NULL) {
-        mill_json_write_null(w);
+    struct mill__record_writer w;
+
+    mill__record_begin_avro(&w, out, MILL__AVRO_DRIFT_ALERT_FINGERPRINT);
+    write_alert(&w, alert, project, now_us);
+}
+
+static void write_evidence(struct mill__record_writer *w, const struct mill_retrain_trigger *trigger)
+{
+    const struct mill_drift_report *report = trigger->report;
+
+    if (!mill__record_optional_object(w, "evidence", report != NULL)) {
         return;
     }
-    mill_json_write_object_begin(w);
-    mill__json_text(w, "report_id", trigger->report->id);
-    mill__json_window(w, trigger->report);
-    mill_json_write_key(w, "features");
-    mill_json_write_array_begin(w);
+    mill__record_text(w, "report_id", report->id);
+    mill__record_window(w, report);
+    mill__record_array(w, "features", trigger->result_count);
     for (uint32_t i = 0; i < trigger->result_count; i++) {
-        mill__json_result(w, trigger->report, &trigger->report->results[trigger->result_index[i]]);
+        mill__record_result(w, report, &report->results[trigger->result_index[i]]);
     }
-    mill_json_write_array_end(w);
-    mill__json_performance(w, trigger->report);
-    mill_json_write_object_end(w);
+    mill__record_array_end(w);
+    mill__record_performance(w, report);
+    mill__record_end(w);
+}
+
+static void write_trigger(struct mill__record_writer *w, const struct mill_retrain_trigger *trigger,
+                          const struct mill_drift_monitor_spec *spec, int64_t now_us)
+{
+    const struct mill__speaker speaker = {spec->project, spec->name, spec->model, spec->model_version};
+
+    mill__record_text(w, "id", trigger->id);
+    mill__record_speaker(w, &speaker);
+    mill__record_enum(w, "reason", (int)trigger->reason, mill_trigger_reason_name(trigger->reason));
+    mill__record_object(w, "data_window");
+    mill__record_time(w, "start", trigger->train_from_us);
+    mill__record_time(w, "end", trigger->train_to_us);
+    mill__record_end(w);
+    write_evidence(w, trigger);
+    mill__record_now(w, now_us);
+    mill__record_end(w);
 }
 
 void mill_retrain_trigger_write_json(const struct mill_retrain_trigger *trigger,
                                      const struct mill_drift_monitor_spec *spec, int64_t now_us,
                                      struct mill_buffer *out)
 {
-    const struct mill__speaker speaker = {spec->project, spec->name, spec->model, spec->model_version};
-    struct mill_json_writer w;
+    struct mill__record_writer w;
 
-    mill_json_writer_init(&w, out, false);
-    mill_json_write_object_begin(&w);
-    mill__json_text(&w, "id", trigger->id);
-    mill__json_speaker(&w, &speaker);
-    mill__json_text(&w, "reason", mill_trigger_reason_name(trigger->reason));
-    mill_json_write_key(&w, "data_window");
-    mill_json_write_object_begin(&w);
-    mill__json_time(&w, "start", trigger->train_from_us);
-    mill__json_time(&w, "end", trigger->train_to_us);
-    mill_json_write_object_end(&w);
-    write_evidence(&w, trigger);
-    mill__json_now(&w, now_us);
-    mill_json_write_object_end(&w);
+    mill__record_begin_json(&w, out);
+    write_trigger(&w, trigger, spec, now_us);
+}
+
+void mill_retrain_trigger_write_avro(const struct mill_retrain_trigger *trigger,
+                                     const struct mill_drift_monitor_spec *spec, int64_t now_us,
+                                     struct mill_buffer *out)
+{
+    struct mill__record_writer w;
+
+    mill__record_begin_avro(&w, out, MILL__AVRO_RETRAIN_TRIGGER_FINGERPRINT);
+    write_trigger(&w, trigger, spec, now_us);
+}
+
+static void write_match(struct mill__record_writer *w, const struct mill_join_match *match,
+                        const struct mill_drift_monitor_spec *spec)
+{
+    const struct mill__speaker speaker = {spec->project, spec->name, spec->model, spec->model_version};
+    char id[33];
+
+    mill_join_match_id(match, spec, id);
+    mill__record_text(w, "id", id);
+    mill__record_speaker(w, &speaker);
+    mill__record_slice(w, "key", match->key);
+    mill__record_time(w, "event_time", match->score_us);
+    mill__record_number(w, "score", match->score);
+    mill__record_int(w, "label", match->label);
+    mill__record_time(w, "label_time", match->label_us);
+    mill__record_end(w);
 }
 
 void mill_join_match_write_json(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
                                 struct mill_buffer *out)
 {
-    const struct mill__speaker speaker = {spec->project, spec->name, spec->model, spec->model_version};
-    const struct mill__identity identity = mill__identity_of(spec);
-    struct mill_json_writer w;
-    char id[33];
+    struct mill__record_writer w;
 
-    mill__identity_match_id(&identity, match, id);
-    mill_json_writer_init(&w, out, false);
-    mill_json_write_object_begin(&w);
-    mill__json_text(&w, "id", id);
-    mill__json_speaker(&w, &speaker);
-    mill_json_write_key(&w, "key");
-    mill_json_write_string(&w, match->key);
-    mill__json_time(&w, "event_time", match->score_us);
-    mill__json_number(&w, "score", match->score);
-    mill_json_write_key(&w, "label");
-    mill_json_write_int64(&w, match->label);
-    mill__json_time(&w, "label_time", match->label_us);
-    mill_json_write_object_end(&w);
+    mill__record_begin_json(&w, out);
+    write_match(&w, match, spec);
+}
+
+void mill_join_match_write_avro(const struct mill_join_match *match, const struct mill_drift_monitor_spec *spec,
+                                struct mill_buffer *out)
+{
+    struct mill__record_writer w;
+
+    mill__record_begin_avro(&w, out, MILL__AVRO_LABEL_FINGERPRINT);
+    write_match(&w, match, spec);
 }
