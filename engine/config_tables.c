@@ -202,7 +202,7 @@ static const struct mill__option output_options[] = {
      .fallback = "json",
      .words = format_words,
      SINCE,
-     .help = "how scores and rows are written"},
+     .help = "how scores, rows, dead letters and the records of monitors are written"},
 };
 static const struct mill__table output_table = {"output", sizeof(((RAW *)0)->output), output_options,
                                                 COUNT(output_options)};

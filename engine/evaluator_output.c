@@ -3,6 +3,7 @@
  * tombstones; see evaluator_internal.h. Evaluator thread. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/encode_drift_internal.h"
 #include "engine/engine_internal.h"
 
 enum { ACK_TIMEOUT_MS = 1000 };
@@ -45,12 +46,17 @@ static int flush(struct mill__evaluator *e, struct mill_error *err)
  * Events
  * --------------------------------------------------------------------------------------------- */
 
+static enum mill_format format_of(const struct mill__watch *watch)
+{
+    return watch->evaluator->plan->project->output.format;
+}
+
 /* The value is in e->text, the key in e->key. */
 static void send_event(struct mill__watch *watch, unsigned topic, const struct mill__cloud_event *event)
 {
     struct mill__evaluator *e = watch->evaluator;
 
-    mill__cloud_headers_set(&e->headers, event, &watch->plan->spec, MILL_FORMAT_JSON);
+    mill__cloud_headers_set(&e->headers, event, &watch->plan->spec, format_of(watch));
     send(e, topic, -1, mill_buffer_slice(&e->key), mill_buffer_slice(&e->text), e->headers.at,
          MILL__CLOUD_HEADER_COUNT);
     e->emitted++;
@@ -64,7 +70,7 @@ static void on_report(void *context, const struct mill_drift_report *report)
     mill_buffer_reset(&e->key);
     mill_buffer_add_string(&e->key, report->model);
     mill_buffer_reset(&e->text);
-    mill_drift_report_write_json(report, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
+    mill__encode_drift_report(format_of(watch), report, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
     send_event(watch, e->reports_topic, &(struct mill__cloud_event){report->id, "drift.report", report->end_us});
     mill__drift_metrics_report(e->metrics, report);
     watch->evaluated_us = report->end_us > watch->evaluated_us ? report->end_us : watch->evaluated_us;
@@ -79,7 +85,7 @@ static void on_alert(void *context, const struct mill_drift_alert *alert)
     mill_buffer_reset(&e->key);
     mill_buffer_printf(&e->key, "%s/%s", alert->report->model, feature);
     mill_buffer_reset(&e->text);
-    mill_drift_alert_write_json(alert, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
+    mill__encode_drift_alert(format_of(watch), alert, watch->plan->spec.project, mill_clock_wall_us(), &e->text);
     send_event(watch, e->alerts_topic, &(struct mill__cloud_event){alert->id, "drift.alert", alert->report->end_us});
     mill__drift_metrics_alert(e->metrics, alert);
     if (watch->alertmanager != NULL) {
@@ -102,7 +108,7 @@ static void on_trigger(void *context, const struct mill_retrain_trigger *trigger
     mill_buffer_reset(&e->key);
     mill_buffer_add_string(&e->key, spec->model);
     mill_buffer_reset(&e->text);
-    mill_retrain_trigger_write_json(trigger, spec, mill_clock_wall_us(), &e->text);
+    mill__encode_retrain_trigger(format_of(watch), trigger, spec, mill_clock_wall_us(), &e->text);
     send_event(watch, e->retrain_topic, &(struct mill__cloud_event){trigger->id, "retrain", trigger->train_to_us});
     mill__drift_metrics_trigger(e->metrics, spec->model, trigger->reason);
     mill_log(MILL_LOG_WARNING, "drift", "monitor '%s' asks for model '%s' to be trained anew: %s", spec->name,

@@ -2,7 +2,7 @@
 /*
  * Monitors through the whole engine against librdkafka's mock broker: rows of three stages counted in two partitions
  * each, parts and progress through the panes topic, and what the evaluator says, next to an offline run over the same
- * events: the same records but for the time of writing, none of them twice.
+ * events: the same records but for the time of writing, none of them twice, in JSON and in Avro.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +12,11 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <librdkafka/rdkafka.h>
 
 #include "base/file.h"
 #include "stream_fixture.h"
+#include "tests/drift/record_oracle.h"
 
 enum { EVENTS = 6000, USERS = 40, MERCHANTS = 7, STEP_MS = 60000 };
 
@@ -138,12 +140,9 @@ static void produce(struct stream *s, int64_t from, int64_t to)
     stream_sync(s);
 }
 
-/* id -> the whole record but for the time of its writing. */
-static void note(json_t *into, const char *text, size_t n, int64_t *repeated)
+/* id -> the whole record but for the time of its writing. Takes the record. */
+static void note(json_t *into, json_t *record, int64_t *repeated)
 {
-    json_error_t error;
-    json_t *record = json_loadb(text, n, 0, &error);
-    assert_non_null(record);
     const char *id = json_string_value(json_object_get(record, "id"));
     assert_non_null(id);
     json_object_del(record, "created_at");
@@ -151,27 +150,55 @@ static void note(json_t *into, const char *text, size_t n, int64_t *repeated)
         (*repeated)++;
         assert_true(json_equal(json_object_get(into, id), record));
     }
-    json_object_set(into, id, record);
-    json_decref(record);
+    json_object_set_new(into, id, record);
 }
 
+struct topic {
+    const char *name, *schema_file, *file, *type; /* file: of an offline run; type: of the CloudEvent */
+    size_t count_min;
+};
+static const struct topic outputs[] = {
+    {"shop.drift.reports", "drift_report.avsc", "drift_reports.jsonl", "io.shop.drift.report.v1", 20},
+    {"shop.drift.alerts", "drift_alert.avsc", "alerts.jsonl", "io.shop.drift.alert.v1", 5},
+    {"shop.retrain", "retrain_trigger.avsc", "retrain.jsonl", "io.shop.retrain.v1", 1},
+};
+
 struct reading {
+    const struct topic *topic;
+    bool is_avro;
     json_t *into;
     int64_t repeated;
 };
+
+static void assert_header(const struct mill_record *record, const char *name, const char *value)
+{
+    rd_kafka_headers_t *headers;
+    const void *p;
+    size_t n;
+
+    assert_int_equal(rd_kafka_message_headers(record->handle, &headers), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_header_get_last(headers, name, &p, &n), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(n, strlen(value));
+    assert_memory_equal(p, value, n);
+}
 
 static void read_one(void *context, int32_t partition, const struct mill_record *record)
 {
     struct reading *r = context;
     (void)partition;
-    note(r->into, record->value.p, record->value.n, &r->repeated);
+    json_t *json = r->is_avro ? record_read_avro(r->topic->schema_file, record->value)
+                              : record_read_json(r->topic->schema_file, record->value);
+    assert_header(record, "content-type", r->is_avro ? "application/avro" : "application/json");
+    assert_header(record, "ce_id", json_string_value(json_object_get(json, "id")));
+    assert_header(record, "ce_type", r->topic->type);
+    note(r->into, json, &r->repeated);
 }
 
-static json_t *read_topic(struct stream *s, const char *topic, int64_t *ret_repeated)
+static json_t *read_topic(struct stream *s, const struct topic *topic, bool is_avro)
 {
-    struct reading r = {.into = json_object()};
-    stream_read(s, topic, read_one, &r);
-    *ret_repeated = r.repeated;
+    struct reading r = {.topic = topic, .is_avro = is_avro, .into = json_object()};
+    stream_read(s, topic->name, read_one, &r);
+    assert_int_equal(r.repeated, 0);
     return r.into;
 }
 
@@ -188,7 +215,10 @@ static json_t *read_file(struct stream *s, const char *name)
     for (const char *p = bytes.p, *end = bytes.p + bytes.n; bytes.n > 0 && p < end;) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
         assert_non_null(stop);
-        note(into, p, (size_t)(stop - p), &repeated);
+        json_error_t error;
+        json_t *record = json_loadb(p, (size_t)(stop - p), 0, &error);
+        assert_non_null(record);
+        note(into, record, &repeated);
         p = stop + 1;
     }
     assert_int_equal(repeated, 0);
@@ -223,48 +253,60 @@ static void run_offline(struct stream *s)
     mill_project_free(project);
 }
 
-static void assert_same(struct stream *s, const char *topic, const char *file, size_t count_min)
+static void assert_same(struct stream *s, const struct topic *topic, bool is_avro)
 {
-    int64_t repeated;
-    json_t *online = read_topic(s, topic, &repeated), *offline = read_file(s, file);
+    json_t *online = read_topic(s, topic, is_avro), *offline = read_file(s, topic->file), *expected;
     const char *id;
-    json_t *summary;
 
-    assert_true(json_object_size(offline) >= count_min);
-    json_object_foreach(offline, id, summary)
+    assert_true(json_object_size(offline) >= topic->count_min);
+    json_object_foreach(offline, id, expected)
     {
         json_t *other = json_object_get(online, id);
-        if (other == NULL || !json_equal(other, summary)) {
-            fail_msg("%s: %s offline %s, online %s", topic, id, json_dumps(summary, 0),
-                     other == NULL ? "missing" : json_dumps(other, 0));
+        if (other == NULL || !json_equal(other, expected)) {
+            fprintf(stderr, "offline: %s\nonline: %s\n", json_dumps(expected, 0),
+                    other == NULL ? "missing" : json_dumps(other, 0));
+            fail_msg("%s: %s", topic->name, id);
         }
     }
     assert_int_equal(json_object_size(online), json_object_size(offline));
-    assert_int_equal(repeated, 0);
     json_decref(online);
     json_decref(offline);
+}
+
+/* The goes end at ends[i] events; 0: no more. */
+static void assert_online_equals_offline(struct stream *s, const int64_t *ends, bool is_avro)
+{
+    struct mill_engine_summary summary;
+    struct mill_error err = {0};
+
+    run_offline(s);
+    for (int64_t from = 0; *ends != 0; from = *ends++) {
+        produce(s, from, *ends);
+        if (stream_run(s, &summary, &err) != MILL_OK) {
+            fail_msg("%s", err.msg);
+        }
+    }
+    for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++) {
+        assert_same(s, &outputs[i], is_avro);
+    }
 }
 
 /* In three goes, so that counters, monitors and the stream-made references are taken up again. */
 static void test_online_equals_offline(void **state)
 {
-    static const int64_t ends[] = {1000, 3500, EVENTS};
-    struct stream *s = *state;
-    struct mill_engine_summary summary;
-    struct mill_error err = {0};
-    int64_t from = 0;
+    assert_online_equals_offline(*state, (const int64_t[]){1000, 3500, EVENTS, 0}, false);
+}
 
-    run_offline(s);
-    for (size_t i = 0; i < 3; i++) {
-        produce(s, from, ends[i]);
-        from = ends[i];
-        if (stream_run(s, &summary, &err) != MILL_OK) {
-            fail_msg("%s", err.msg);
-        }
-    }
-    assert_same(s, "shop.drift.reports", "drift_reports.jsonl", 20);
-    assert_same(s, "shop.drift.alerts", "alerts.jsonl", 5);
-    assert_same(s, "shop.retrain", "retrain.jsonl", 1);
+static void test_avro(void **state)
+{
+    struct stream *s = *state;
+    struct mill_buffer text = {0};
+
+    mill_buffer_add_string(&text, project_text);
+    mill_buffer_add_string(&text, "output: {format: avro}\n");
+    stream_write_project(s, mill_buffer_cstr(&text));
+    mill_buffer_clear(&text);
+    assert_online_equals_offline(s, (const int64_t[]){EVENTS, 0}, true);
 }
 
 static uint64_t count_manual(struct stream *s)
@@ -304,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_trigger_by_hand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_online_equals_offline, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_avro, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
