@@ -128,11 +128,13 @@ static void test_alert(void **state)
     f.report.performance_reason = "auc";
     f.report.performance_value = 0.5;
     f.report.performance_threshold = 0.75;
+    f.report.row_count = UINT64_MAX;
     mill_drift_alert_write_json(&alert, "shop", 1, &out);
     value = record_read_json("drift_alert.avsc", mill_buffer_slice(&out));
     assert_true(json_is_null(json_object_get(value, "feature")));
     assert_true(json_is_null(json_object_get(value, "metrics")));
     assert_string_equal(text_of(value, "reason"), "auc");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(value, "window"), "n")), INT64_MAX);
     assert_true(json_is_null(json_object_get(json_object_get(value, "performance"), "log_loss")));
     json_decref(value);
     mill_buffer_clear(&out);
