@@ -69,6 +69,7 @@ void mill_json_write_object_end(struct mill_json_writer *w);
 void mill_json_write_array_begin(struct mill_json_writer *w);
 void mill_json_write_array_end(struct mill_json_writer *w);
 void mill_json_write_key(struct mill_json_writer *w, const char *name);
+void mill_json_write_key_slice(struct mill_json_writer *w, struct mill_slice name);
 void mill_json_write_string(struct mill_json_writer *w, struct mill_slice s);
 void mill_json_write_cstr(struct mill_json_writer *w, const char *cstr);
 void mill_json_write_int64(struct mill_json_writer *w, int64_t v);

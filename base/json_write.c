@@ -145,9 +145,14 @@ void mill_json_write_array_end(struct mill_json_writer *w)
 
 void mill_json_write_key(struct mill_json_writer *w, const char *name)
 {
+    mill_json_write_key_slice(w, mill_slice_of(name));
+}
+
+void mill_json_write_key_slice(struct mill_json_writer *w, struct mill_slice name)
+{
     mill_assert(!w->after_key);
     begin_item(w);
-    mill_json_append_string(w->out, mill_slice_of(name));
+    mill_json_append_string(w->out, name);
     mill_buffer_add_byte(w->out, ':');
     if (w->indent) {
         mill_buffer_add_byte(w->out, ' ');

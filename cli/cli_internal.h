@@ -157,6 +157,10 @@ double mill_cli_scrape_sum(const struct mill_cli_scrape *scrape, const char *nam
 double mill_cli_scrape_quantile(const struct mill_cli_scrape *before, const struct mill_cli_scrape *now,
                                 const char *name, double q);
 
+/* Texts of schemas/, put into the program by cmake/schemas.cmake. */
+extern const struct mill_slice mill_cli_schemas[];
+extern const uint32_t mill_cli_schema_count;
+
 /* ------------------------------------------------------------------------------------------------
  * Subcommands
  * --------------------------------------------------------------------------------------------- */

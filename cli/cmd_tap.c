@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tidemill tap: records of the output topics as they come, one a line. */
+/* tidemill tap: records of the output topics as they come, one a line; those in Avro as JSON. */
 #include "cli/cli_internal.h"
 
 #include <signal.h>
@@ -29,7 +29,7 @@ static const struct mill_cli_command command = {
     .name = "tap",
     .arguments = "rows|scores|dead-letter|drift-reports|drift-alerts|retrain",
     .summary = "Prints the records of an output topic as they come, one a line, until Ctrl-C.\n"
-               "Rows go to Kafka only for feature views with a `topic:`.",
+               "Records in Avro are shown as JSON. Rows go to Kafka only for feature views with a `topic:`.",
     .examples = "  tidemill tap scores -c flights.yaml --limit 10\n"
                 "  tidemill tap drift-alerts -c flights.yaml --from-beginning --timeout 5\n"
                 "  tidemill tap dead-letter -c flights.yaml --from-beginning --timeout 5\n",
@@ -99,7 +99,16 @@ static int find_topic(const struct mill_project *project, const char *what, cons
                      what);
 }
 
-static int follow(struct mill_tail *tail, struct mill_error *err)
+/* A topic may have records of both formats: a project changes its mind. */
+static void add_line(const struct mill_avro_printer *printer, struct mill_slice value, struct mill_buffer *out)
+{
+    if (!mill_avro_print(printer, value, out)) {
+        mill_buffer_add_slice(out, value);
+    }
+    mill_buffer_add_byte(out, '\n');
+}
+
+static int follow(struct mill_tail *tail, const struct mill_avro_printer *printer, struct mill_error *err)
 {
     struct mill_record records[256];
     int32_t partitions[256];
@@ -114,8 +123,7 @@ static int follow(struct mill_tail *tail, struct mill_error *err)
             rc = 0; /* a broker that is down is waited for */
         }
         for (int i = 0; i < rc; i++) {
-            mill_buffer_add_slice(&out, records[i].value);
-            mill_buffer_add_byte(&out, '\n');
+            add_line(printer, records[i].value, &out);
         }
         if (rc > 0) {
             left -= rc;
@@ -134,6 +142,7 @@ static int follow(struct mill_tail *tail, struct mill_error *err)
 int mill_cmd_tap(int argc, char **argv)
 {
     struct mill_project *project;
+    struct mill_avro_printer *printer = NULL;
     struct mill_tail *tail = NULL;
     const char *topic = NULL;
     struct mill_cli cli;
@@ -159,8 +168,12 @@ int mill_cmd_tap(int argc, char **argv)
         rc = mill_tail_open(&kafka, topic, o.from_beginning, &tail, &err);
     }
     if (rc == MILL_OK) {
-        rc = follow(tail, &err);
+        rc = mill_avro_printer_new(mill_cli_schemas, mill_cli_schema_count, &printer, &err);
     }
+    if (rc == MILL_OK) {
+        rc = follow(tail, printer, &err);
+    }
+    mill_avro_printer_free(printer);
     mill_tail_close(tail);
     mill_project_free(project);
     return rc < 0 ? mill_cli_fail(&cli, &err) : 0;

@@ -188,6 +188,16 @@ void mill_file_source_progress(const struct mill_file_source *file, uint64_t *re
 int mill_file_source_next_record(struct mill_file_source *file, uint32_t key_column, struct mill_record *ret_record,
                                  int64_t *ret_event_time_us, struct mill_error *err) MILL_MUST_CHECK;
 
+/* Avro single objects as JSON, for people: by the names of the schema, a union as its value, enums by symbol,
+ * timestamps as text, bytes as text (what is not UTF-8 becomes U+FFFD). schemas: JSON texts; a fingerprint says which
+ * it is. Immutable after new; any thread. */
+struct mill_avro_printer;
+int mill_avro_printer_new(const struct mill_slice *schemas, uint32_t count, struct mill_avro_printer **ret_printer,
+                          struct mill_error *err) MILL_MUST_CHECK;
+void mill_avro_printer_free(struct mill_avro_printer *printer);
+/* False, with nothing appended: not a single object of one of the schemas. */
+bool mill_avro_print(const struct mill_avro_printer *printer, struct mill_slice record, struct mill_buffer *out);
+
 /* ------------------------------------------------------------------------------------------------
  * Kafka (librdkafka). Types of the library stop at kafka_*.c.
  * --------------------------------------------------------------------------------------------- */
