@@ -363,6 +363,7 @@ struct mill_join_options {
     int64_t horizon_us, pane_us; /* pane_us: the monitor's every_us */
     double threshold;            /* of a decision: mill_outcomes_add */
     uint32_t pending_max;        /* scores and labels that wait at once; what comes when all are there is dropped */
+    bool is_stored;              /* mill_join_save is called now and then */
 };
 /* Where the source's topic has the record: breaks ties. */
 struct mill_join_origin {
@@ -399,7 +400,20 @@ void mill_join_label(struct mill_join *join, struct mill_slice key, int64_t time
 /* All records of scores and labels before watermark_us were handed over. Matches come by key, then by time; parts of
  * panes that end by then follow. Going back does nothing. */
 void mill_join_advance(struct mill_join *join, int64_t watermark_us, const struct mill_join_sink *sink);
+int64_t mill_join_watermark(const struct mill_join *join); /* of the last advance; INT64_MIN: none yet */
 void mill_join_status(const struct mill_join *join, struct mill_join_status *ret_status);
+/* A join on disk: records under ids, both bytes. A save writes what has changed since the last one, so all of it must
+ * be kept or none of it. */
+struct mill_join_store {
+    void *context;
+    void (*put)(void *context, struct mill_slice id, struct mill_slice bytes);
+    void (*remove)(void *context, struct mill_slice id);
+};
+void mill_join_save(struct mill_join *join, const struct mill_join_store *store);
+/* Takes up one record that is in the store, in any order, into a join of the same pane_us that has had nothing else
+ * yet. What waits is taken up even beyond pending_max. MILL_EDATA: damaged. */
+int mill_join_load(struct mill_join *join, struct mill_slice id, struct mill_slice bytes,
+                   struct mill_error *err) MILL_MUST_CHECK;
 
 /* ------------------------------------------------------------------------------------------------
  * Evaluation, rules, alerts, triggers

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Scores and labels that wait for one another: a hash table by key. When the watermark moves, the labels before it are
- * taken out and sorted; the scores of their keys before it are all here by then, and both are walked in order of time,
- * so that a key with many records costs no more than many keys.
+ * Scores and labels that wait for one another: scores in a hash table by key, and both in heaps by time. When the
+ * watermark moves, the labels before it are taken out and sorted; the scores of their keys before it are all here by
+ * then, and both are walked in order of time, so that a key with many records costs no more than many keys.
  */
 #include "drift/join_internal.h"
 
@@ -15,34 +15,6 @@
 
 enum { BUCKETS_MIN = 256 };
 
-struct entry {
-    struct entry *next;
-    uint64_t hash;
-    int64_t time_us;
-    struct mill_join_origin origin;
-    double score;
-    int label; /* -1: a score */
-    size_t key_size;
-    char key[];
-};
-
-struct list {
-    struct entry **at;
-    uint32_t count, capacity;
-};
-
-struct mill_join {
-    struct mill_join_options options;
-    struct entry **buckets;
-    uint32_t bucket_count;      /* a power of two */
-    int64_t watermark_us;       /* INT64_MIN: none yet */
-    int64_t next_label_us;      /* no label that waits is earlier; INT64_MAX: there is none */
-    int64_t next_score_us;      /* no score that waits is earlier */
-    struct list labels, scores; /* of the advance at hand */
-    struct mill__join_panes panes;
-    struct mill_join_status status;
-};
-
 struct mill_join *mill_join_new(const struct mill_join_options *options)
 {
     struct mill_join *join = mill_calloc(1, sizeof(*join));
@@ -52,8 +24,15 @@ struct mill_join *mill_join_new(const struct mill_join_options *options)
     join->bucket_count = BUCKETS_MIN;
     join->buckets = mill_calloc(join->bucket_count, sizeof(*join->buckets));
     join->watermark_us = INT64_MIN;
-    join->next_label_us = join->next_score_us = INT64_MAX;
     return join;
+}
+
+static void free_all(struct mill__join_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        free(list->at[i]);
+    }
+    free(list->at);
 }
 
 void mill_join_free(struct mill_join *join)
@@ -61,16 +40,13 @@ void mill_join_free(struct mill_join *join)
     if (join == NULL) {
         return;
     }
-    for (uint32_t b = 0; b < join->bucket_count; b++) {
-        while (join->buckets[b] != NULL) {
-            struct entry *entry = join->buckets[b];
-            join->buckets[b] = entry->next;
-            free(entry);
-        }
-    }
+    free_all(&join->scores);
+    free_all(&join->labels);
     free(join->buckets);
-    free(join->labels.at);
-    free(join->scores.at);
+    free(join->matched.at);
+    free(join->matching.at);
+    free(join->fresh.at);
+    mill_buffer_clear(&join->gone);
     mill__join_panes_clear(&join->panes);
     free(join);
 }
@@ -79,67 +55,77 @@ void mill_join_free(struct mill_join *join)
  * The table
  * --------------------------------------------------------------------------------------------- */
 
-static struct entry **bucket_of(struct mill_join *join, uint64_t hash)
+static void link_entry(struct mill_join *join, struct mill__join_entry *entry)
 {
-    return &join->buckets[hash & (join->bucket_count - 1)];
+    struct mill__join_entry **bucket = &join->buckets[entry->hash & (join->bucket_count - 1)];
+
+    entry->next = *bucket;
+    entry->link = bucket;
+    if (*bucket != NULL) {
+        (*bucket)->link = &entry->next;
+    }
+    *bucket = entry;
 }
 
-static void put(struct mill_join *join, struct entry *entry)
+static void unlink_entry(struct mill__join_entry *entry)
 {
-    struct entry **bucket = bucket_of(join, entry->hash);
-    entry->next = *bucket;
-    *bucket = entry;
+    *entry->link = entry->next;
+    if (entry->next != NULL) {
+        entry->next->link = entry->link;
+    }
 }
 
 static void grow(struct mill_join *join)
 {
-    struct entry **old = join->buckets;
-    uint32_t old_count = join->bucket_count;
-
+    free(join->buckets);
     join->bucket_count *= 2;
     join->buckets = mill_calloc(join->bucket_count, sizeof(*join->buckets));
-    for (uint32_t b = 0; b < old_count; b++) {
-        for (struct entry *entry = old[b], *next; entry != NULL; entry = next) {
-            next = entry->next;
-            put(join, entry);
-        }
+    for (uint32_t i = 0; i < join->scores.count; i++) {
+        link_entry(join, join->scores.at[i]);
     }
-    free(old);
 }
 
-/* A new entry without score and label; NULL where too many wait. */
-static struct entry *add(struct mill_join *join, struct mill_slice key, int64_t time_us,
-                         const struct mill_join_origin *origin)
+void mill__join_put(struct mill_join *join, struct mill__join_entry *entry)
 {
-    if (join->status.pending >= join->options.pending_max) {
-        join->status.dropped++;
-        return NULL;
+    join->status.pending++;
+    if (entry->label >= 0) {
+        mill__join_heap_push(&join->labels, entry);
+        return;
     }
-    if (join->status.pending == join->bucket_count) {
+    if (join->scores.count == join->bucket_count) {
         grow(join);
     }
-    struct entry *entry = mill_malloc(sizeof(*entry) + key.n);
-    *entry = (struct entry){
-        .hash = mill_hash64(key.p, key.n), .time_us = time_us, .origin = *origin, .label = -1, .key_size = key.n};
+    mill__join_heap_push(&join->scores, entry);
+    link_entry(join, entry);
+}
+
+struct mill__join_entry *mill__join_entry_new(struct mill_slice key, int64_t time_us,
+                                              const struct mill_join_origin *origin)
+{
+    struct mill__join_entry *entry = mill_malloc(sizeof(*entry) + key.n);
+
+    mill_assert(key.n < UINT32_MAX);
+    *entry = (struct mill__join_entry){.hash = mill_hash64(key.p, key.n),
+                                       .time_us = time_us,
+                                       .origin = *origin,
+                                       .label = -1,
+                                       .key_size = (uint32_t)key.n};
     if (key.n > 0) {
         memcpy(entry->key, key.p, key.n);
     }
-    put(join, entry);
-    join->status.pending++;
     return entry;
 }
 
-static void list_add(struct list *list, struct entry *entry)
+/* Of neither heap nor table any more. */
+static void drop(struct mill_join *join, struct mill__join_entry *entry)
 {
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        list->at = mill_realloc(list->at, list->capacity * sizeof(struct entry *));
-    }
-    list->at[list->count++] = entry;
+    mill__join_forget_entry(join, entry);
+    join->status.pending--;
+    free(entry);
 }
 
 /* By key, then by time, then by origin. */
-static int compare_keys(const struct entry *a, const struct entry *b)
+static int compare_keys(const struct mill__join_entry *a, const struct mill__join_entry *b)
 {
     if (a->hash != b->hash) {
         return a->hash < b->hash ? -1 : 1;
@@ -152,7 +138,8 @@ static int compare_keys(const struct entry *a, const struct entry *b)
 
 static int compare_entries(const void *left, const void *right)
 {
-    const struct entry *a = *(struct entry *const *)left, *b = *(struct entry *const *)right;
+    const struct mill__join_entry *a = *(struct mill__join_entry *const *)left,
+                                  *b = *(struct mill__join_entry *const *)right;
     int order = compare_keys(a, b);
 
     if (order != 0) {
@@ -167,10 +154,10 @@ static int compare_entries(const void *left, const void *right)
     return (a->origin.offset > b->origin.offset) - (a->origin.offset < b->origin.offset);
 }
 
-static void sort(struct list *list)
+static void sort(struct mill__join_list *list)
 {
     if (list->count > 1) {
-        qsort(list->at, list->count, sizeof(struct entry *), compare_entries);
+        qsort(list->at, list->count, sizeof(struct mill__join_entry *), compare_entries);
     }
 }
 
@@ -179,10 +166,11 @@ static void sort(struct list *list)
  * --------------------------------------------------------------------------------------------- */
 
 /* Where a record of that time counts: in its pane, or in the one that is open where that is handed out. */
-static int64_t counted_in(const struct mill_join *join, int64_t time_us, int64_t watermark_us)
+static int64_t counted_in(const struct mill_join *join, int64_t time_us)
 {
     int64_t pane_us = mill_timestamp_floor(time_us, join->options.pane_us);
-    int64_t open_us = watermark_us == INT64_MIN ? INT64_MIN : mill_timestamp_floor(watermark_us, join->options.pane_us);
+    int64_t open_us =
+        join->watermark_us == INT64_MIN ? INT64_MIN : mill_timestamp_floor(join->watermark_us, join->options.pane_us);
     return pane_us > open_us ? pane_us : open_us;
 }
 
@@ -200,6 +188,18 @@ static void count(struct mill_join *join, enum mill_part_kind kind, int64_t scor
     mill__join_panes_add(&join->panes, &one);
 }
 
+/* Dropped where too many wait. */
+static void add(struct mill_join *join, struct mill__join_entry *entry)
+{
+    if (join->status.pending >= join->options.pending_max) {
+        join->status.dropped++;
+        free(entry);
+        return;
+    }
+    mill__join_note_entry(join, entry);
+    mill__join_put(join, entry);
+}
+
 void mill_join_score(struct mill_join *join, struct mill_slice key, int64_t time_us, double score,
                      const struct mill_join_origin *origin)
 {
@@ -207,12 +207,10 @@ void mill_join_score(struct mill_join *join, struct mill_slice key, int64_t time
     if (isnan(score)) {
         return;
     }
-    count(join, MILL_PART_SCORES, time_us, counted_in(join, time_us, join->watermark_us), score, -1);
-    struct entry *entry = add(join, key, time_us, origin);
-    if (entry != NULL) {
-        entry->score = score;
-        join->next_score_us = time_us < join->next_score_us ? time_us : join->next_score_us;
-    }
+    count(join, MILL_PART_SCORES, time_us, counted_in(join, time_us), score, -1);
+    struct mill__join_entry *entry = mill__join_entry_new(key, time_us, origin);
+    entry->score = score;
+    add(join, entry);
 }
 
 void mill_join_label(struct mill_join *join, struct mill_slice key, int64_t time_us, int label,
@@ -220,56 +218,51 @@ void mill_join_label(struct mill_join *join, struct mill_slice key, int64_t time
 {
     mill_assert(time_us >= MILL_TIMESTAMP_MIN && time_us <= MILL_TIMESTAMP_MAX);
     mill_assert(label == 0 || label == 1);
-    struct entry *entry = add(join, key, time_us, origin);
-    if (entry != NULL) {
-        entry->label = label;
-        join->next_label_us = time_us < join->next_label_us ? time_us : join->next_label_us;
-    }
+    struct mill__join_entry *entry = mill__join_entry_new(key, time_us, origin);
+    entry->label = label;
+    add(join, entry);
 }
 
 /* ------------------------------------------------------------------------------------------------
  * The watermark moves
  * --------------------------------------------------------------------------------------------- */
 
-/* Takes the labels before the watermark out of the table. */
+static struct mill__join_entry *first_before(const struct mill__join_list *heap, int64_t limit_us)
+{
+    return heap->count > 0 && heap->at[0]->time_us < limit_us ? heap->at[0] : NULL;
+}
+
 static void take_labels(struct mill_join *join, int64_t watermark_us)
 {
-    join->labels.count = 0;
-    join->next_label_us = INT64_MAX;
-    for (uint32_t b = 0; b < join->bucket_count; b++) {
-        for (struct entry **at = &join->buckets[b]; *at != NULL;) {
-            struct entry *entry = *at;
-            if (entry->label >= 0 && entry->time_us < watermark_us) {
-                *at = entry->next;
-                list_add(&join->labels, entry);
-                continue;
-            }
-            if (entry->label >= 0 && entry->time_us < join->next_label_us) {
-                join->next_label_us = entry->time_us;
-            }
-            at = &entry->next;
-        }
+    join->matched.count = 0;
+    for (struct mill__join_entry *label; (label = first_before(&join->labels, watermark_us)) != NULL;) {
+        mill__join_heap_remove(&join->labels, label);
+        mill__join_list_add(&join->matched, label);
     }
-    sort(&join->labels);
+    sort(&join->matched);
 }
 
-/* Takes the key's scores before the watermark out of the table. */
-static void take_scores(struct mill_join *join, const struct entry *label, int64_t watermark_us)
+/* The key's scores before the watermark; they stay where they are. */
+static void find_scores(struct mill_join *join, const struct mill__join_entry *label, int64_t watermark_us)
 {
-    join->scores.count = 0;
-    for (struct entry **at = bucket_of(join, label->hash); *at != NULL;) {
-        struct entry *entry = *at;
-        if (entry->label < 0 && entry->time_us < watermark_us && compare_keys(entry, label) == 0) {
-            *at = entry->next;
-            list_add(&join->scores, entry);
-        } else {
-            at = &entry->next;
+    join->matching.count = 0;
+    for (struct mill__join_entry *entry = join->buckets[label->hash & (join->bucket_count - 1)]; entry != NULL;
+         entry = entry->next) {
+        if (entry->time_us < watermark_us && compare_keys(entry, label) == 0) {
+            mill__join_list_add(&join->matching, entry);
         }
     }
-    sort(&join->scores);
+    sort(&join->matching);
 }
 
-static void match(struct mill_join *join, const struct entry *score, const struct entry *label,
+static void drop_score(struct mill_join *join, struct mill__join_entry *score)
+{
+    mill__join_heap_remove(&join->scores, score);
+    unlink_entry(score);
+    drop(join, score);
+}
+
+static void match(struct mill_join *join, struct mill__join_entry *score, const struct mill__join_entry *label,
                   const struct mill_join_sink *sink)
 {
     const struct mill_join_match match = {
@@ -282,72 +275,56 @@ static void match(struct mill_join *join, const struct entry *score, const struc
     };
 
     join->status.joined++;
-    count(join, MILL_PART_OUTCOMES, score->time_us, counted_in(join, label->time_us, join->watermark_us), score->score,
-          label->label);
+    count(join, MILL_PART_OUTCOMES, score->time_us, counted_in(join, label->time_us), score->score, label->label);
     sink->matched(sink->context, &match);
+    drop_score(join, score);
 }
 
 /* All of one key: labels from <= i < to. Both lists are in order of time, so the first label that is not before a score
  * is never before the one of the score before it. */
 static void join_key(struct mill_join *join, uint32_t from, uint32_t to, const struct mill_join_sink *sink)
 {
+    struct mill__join_entry **labels = join->matched.at;
     uint32_t l = from, claimed = UINT32_MAX;
 
-    for (uint32_t s = 0; s < join->scores.count; s++) {
-        struct entry *score = join->scores.at[s];
-        while (l < to && join->labels.at[l]->time_us < score->time_us) {
+    for (uint32_t s = 0; s < join->matching.count; s++) {
+        struct mill__join_entry *score = join->matching.at[s];
+        while (l < to && labels[l]->time_us < score->time_us) {
             l++;
         }
-        if (l == to || join->labels.at[l]->time_us - score->time_us > join->options.horizon_us) {
-            put(join, score);
-            continue;
+        if (l < to && labels[l]->time_us - score->time_us <= join->options.horizon_us) {
+            match(join, score, labels[l], sink);
+            join->status.unclaimed -= l != claimed;
+            claimed = l;
         }
-        match(join, score, join->labels.at[l], sink);
-        join->status.unclaimed -= l != claimed;
-        claimed = l;
-        join->status.pending--;
-        free(score);
     }
     join->status.unclaimed += to - from;
 }
 
 static void join_labels(struct mill_join *join, int64_t watermark_us, const struct mill_join_sink *sink)
 {
-    const struct list *labels = &join->labels;
+    const struct mill__join_list *labels = &join->matched;
 
     take_labels(join, watermark_us);
     for (uint32_t from = 0, to; from < labels->count; from = to) {
         for (to = from + 1; to < labels->count && compare_keys(labels->at[from], labels->at[to]) == 0;) {
             to++;
         }
-        take_scores(join, labels->at[from], watermark_us);
+        find_scores(join, labels->at[from], watermark_us);
         join_key(join, from, to, sink);
     }
     for (uint32_t i = 0; i < labels->count; i++) {
-        free(labels->at[i]);
+        drop(join, labels->at[i]);
     }
-    join->status.pending -= labels->count;
 }
 
 /* Scores whose labels would all have been joined by now. */
 static void expire(struct mill_join *join, int64_t watermark_us)
 {
-    join->next_score_us = INT64_MAX;
-    for (uint32_t b = 0; b < join->bucket_count; b++) {
-        for (struct entry **at = &join->buckets[b]; *at != NULL;) {
-            struct entry *entry = *at;
-            if (entry->label < 0 && watermark_us - entry->time_us > join->options.horizon_us) {
-                *at = entry->next;
-                free(entry);
-                join->status.expired++;
-                join->status.pending--;
-                continue;
-            }
-            if (entry->label < 0 && entry->time_us < join->next_score_us) {
-                join->next_score_us = entry->time_us;
-            }
-            at = &entry->next;
-        }
+    for (struct mill__join_entry *score;
+         (score = first_before(&join->scores, watermark_us - join->options.horizon_us)) != NULL;) {
+        drop_score(join, score);
+        join->status.expired++;
     }
 }
 
@@ -357,14 +334,16 @@ void mill_join_advance(struct mill_join *join, int64_t watermark_us, const struc
     if (watermark_us < MILL_TIMESTAMP_MIN || watermark_us < join->watermark_us) {
         return;
     }
-    if (join->next_label_us < watermark_us) {
-        join_labels(join, watermark_us, sink);
-    }
-    if (join->next_score_us != INT64_MAX && watermark_us - join->next_score_us > join->options.horizon_us) {
-        expire(join, watermark_us);
-    }
+    join_labels(join, watermark_us, sink);
+    expire(join, watermark_us);
+    join->is_moved |= watermark_us > join->watermark_us;
     join->watermark_us = watermark_us;
-    mill__join_panes_take(&join->panes, join->options.pane_us, watermark_us, sink);
+    mill__join_panes_take(&join->panes, join->options.pane_us, watermark_us, sink, mill__join_forget_pane, join);
+}
+
+int64_t mill_join_watermark(const struct mill_join *join)
+{
+    return join->watermark_us;
 }
 
 void mill_join_status(const struct mill_join *join, struct mill_join_status *ret_status)

@@ -16,7 +16,7 @@ static int compare(const struct mill__join_pane *pane, const struct mill__join_c
     return (pane->start_us > count->start_us) - (pane->start_us < count->start_us);
 }
 
-static struct mill__join_pane *get(struct mill__join_panes *panes, const struct mill__join_count *count)
+struct mill__join_pane *mill__join_panes_get(struct mill__join_panes *panes, const struct mill__join_count *count)
 {
     uint32_t low = 0, high = panes->count;
 
@@ -38,6 +38,15 @@ static struct mill__join_pane *get(struct mill__join_panes *panes, const struct 
         (struct mill__join_pane){.kind = count->kind, .start_us = count->start_us, .counted_us = count->counted_us};
     panes->count++;
     return &panes->at[low];
+}
+
+void mill__join_pane_write(const struct mill__join_pane *pane, struct mill_buffer *out)
+{
+    if (pane->outcomes != NULL) {
+        mill_outcomes_write(pane->outcomes, out);
+    } else {
+        mill_buffer_add_slice(out, mill_buffer_slice(&pane->bytes));
+    }
 }
 
 /* Everything as bytes. */
@@ -79,17 +88,19 @@ static void open_pane(struct mill__join_panes *panes, struct mill__join_pane *pa
 
 void mill__join_panes_add(struct mill__join_panes *panes, const struct mill__join_count *count)
 {
-    struct mill__join_pane *pane = get(panes, count);
+    struct mill__join_pane *pane = mill__join_panes_get(panes, count);
 
     if (pane->outcomes == NULL) {
         open_pane(panes, pane);
     }
     pane->used = ++panes->clock;
+    pane->is_dirty = true;
     mill_outcomes_add(pane->outcomes, count->score, count->label, count->threshold);
 }
 
 void mill__join_panes_take(struct mill__join_panes *panes, int64_t pane_us, int64_t until_us,
-                           const struct mill_join_sink *sink)
+                           const struct mill_join_sink *sink, void (*gone)(void *, const struct mill__join_pane *),
+                           void *context)
 {
     uint32_t taken = 0;
 
@@ -101,6 +112,7 @@ void mill__join_panes_take(struct mill__join_panes *panes, int64_t pane_us, int6
         struct mill_drift_part part = {pane->start_us, (uint32_t)((pane->counted_us - pane->start_us) / pane_us),
                                        mill_buffer_slice(&pane->bytes)};
         sink->part(sink->context, pane->kind, &part);
+        gone(context, pane);
         mill_buffer_clear(&pane->bytes);
     }
     panes->count -= taken;

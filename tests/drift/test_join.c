@@ -92,6 +92,103 @@ static void advance(struct mill_join *join, struct said *said, int64_t watermark
     mill_join_advance(join, watermark_us, &sink);
 }
 
+/* ------------------------------------------------------------------ a store, and what a crash goes back to */
+
+enum { KEPT_MAX = 8192 };
+
+struct kept {
+    struct mill_buffer id, bytes; /* id.n 0: removed */
+};
+struct store {
+    struct kept at[KEPT_MAX];
+    uint32_t count;
+    /* Of the last save. */
+    bool is_given[MATCHES_MAX];
+    uint32_t match_count, part_count;
+    uint32_t puts, removes, crashes;
+};
+
+static struct kept *find_kept(struct store *store, struct mill_slice id)
+{
+    for (uint32_t i = 0; i < store->count; i++) {
+        if (mill_slice_equal(mill_buffer_slice(&store->at[i].id), id)) {
+            return &store->at[i];
+        }
+    }
+    return NULL;
+}
+
+static void on_put(void *context, struct mill_slice id, struct mill_slice bytes)
+{
+    struct store *store = context;
+    struct kept *kept = find_kept(store, id);
+
+    if (kept == NULL) {
+        assert_true(store->count < KEPT_MAX);
+        kept = &store->at[store->count++];
+        mill_buffer_add_slice(&kept->id, id);
+    }
+    mill_buffer_reset(&kept->bytes);
+    mill_buffer_add_slice(&kept->bytes, bytes);
+    store->puts++;
+}
+
+/* Only what was put is removed. */
+static void on_remove(void *context, struct mill_slice id)
+{
+    struct store *store = context;
+    struct kept *kept = find_kept(store, id);
+
+    assert_non_null(kept);
+    mill_buffer_reset(&kept->id);
+    store->removes++;
+}
+
+static void store_free(struct store *store)
+{
+    for (uint32_t i = 0; store != NULL && i < store->count; i++) {
+        mill_buffer_clear(&store->at[i].id);
+        mill_buffer_clear(&store->at[i].bytes);
+    }
+    free(store);
+}
+
+static void save(struct mill_join *join, struct store *store, const struct said *said, const struct record *records,
+                 uint32_t count)
+{
+    mill_join_save(join, &(struct mill_join_store){store, on_put, on_remove});
+    for (uint32_t i = 0; i < count; i++) {
+        store->is_given[i] = records[i].is_given;
+    }
+    store->match_count = said->match_count;
+    store->part_count = said->part_count;
+}
+
+/* What was said since the last save is said again. */
+static struct mill_join *crash(struct mill_join *join, const struct mill_join_options *options, struct store *store,
+                               struct said *said, struct record *records, uint32_t count)
+{
+    struct mill_join *next = mill_join_new(options);
+
+    mill_join_free(join);
+    for (uint32_t i = store->count; i-- > 0;) {
+        if (store->at[i].id.n > 0) {
+            assert_int_equal(
+                mill_join_load(next, mill_buffer_slice(&store->at[i].id), mill_buffer_slice(&store->at[i].bytes), NULL),
+                MILL_OK);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        records[i].is_given = store->is_given[i];
+    }
+    for (; said->part_count > store->part_count; said->part_count--) {
+        mill_buffer_clear(&said->parts[said->part_count - 1].bytes);
+    }
+    said->match_count = store->match_count;
+    store->crashes++;
+    return next;
+}
+
 /* ------------------------------------------------------------------ the naive join */
 
 static bool is_before(const struct record *a, const struct record *b)
@@ -195,9 +292,20 @@ static uint32_t make_records(uint64_t *state, struct record *records, uint32_t c
     return count;
 }
 
-/* Gives them in random order; the watermark is the earliest that is still to come, told now and then. */
+static uint32_t count_left(const struct record *records, uint32_t count)
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        left += !records[i].is_given;
+    }
+    return left;
+}
+
+/* Gives them in random order; the watermark is the earliest that is still to come, told now and then. With a store the
+ * join is saved now and then, and begins again from there. */
 static struct said *run_in_any_order(uint64_t *state, struct record *records, uint32_t count,
-                                     const struct mill_join_options *options)
+                                     const struct mill_join_options *options, struct store *store)
 {
     struct said *said = mill_calloc(1, sizeof(*said));
     struct mill_join *join = mill_join_new(options);
@@ -207,7 +315,7 @@ static struct said *run_in_any_order(uint64_t *state, struct record *records, ui
     for (uint32_t i = 0; i < count; i++) {
         records[i].is_given = false;
     }
-    for (uint32_t left = count; left > 0; left--) {
+    while (count_left(records, count) > 0) {
         uint32_t i = (uint32_t)(drift_random(state) % count);
         while (records[i].is_given) {
             i = (i + 1) % count;
@@ -221,22 +329,33 @@ static struct said *run_in_any_order(uint64_t *state, struct record *records, ui
         if (least_us != INT64_MAX && drift_random(state) % 4 == 0) {
             advance(join, said, least_us);
         }
+        if (store != NULL && drift_random(state) % 16 == 0) {
+            save(join, store, said, records, count);
+        }
+        if (store != NULL && drift_random(state) % 64 == 0) {
+            join = crash(join, options, store, said, records, count);
+        }
     }
     advance(join, said, BEGIN + 1000 * MILL_US_PER_DAY);
     mill_join_status(join, &status);
     assert_int_equal(status.pending, 0);
     assert_int_equal(status.dropped, 0);
-    assert_int_equal(status.joined, said->match_count);
+    assert_true(store != NULL || status.joined == said->match_count);
+    if (store != NULL) {
+        save(join, store, said, records, count);
+        for (uint32_t i = 0; i < store->count; i++) {
+            assert_true(store->at[i].id.n == 0 || mill_slice_is(mill_buffer_slice(&store->at[i].id), "w"));
+        }
+    }
     mill_join_free(join);
     return said;
 }
 
-static void test_any_order(void **state)
+static void compare_orders(bool is_stored)
 {
-    (void)state;
     uint64_t random = random_u64();
     struct record *records = mill_calloc(400, sizeof(*records));
-    uint32_t matches = 0;
+    uint32_t matches = 0, crashes = 0;
 
     for (unsigned round = 0; round < 60; round++) {
         struct mill_join_options options = {
@@ -244,18 +363,34 @@ static void test_any_order(void **state)
             .pane_us = MILL_US_PER_HOUR,
             .threshold = 0.5,
             .pending_max = 1000,
+            .is_stored = is_stored,
         };
+        struct store *store = is_stored ? mill_calloc(1, sizeof(*store)) : NULL;
         uint32_t count = make_records(&random, records, 100 + (uint32_t)(drift_random(&random) % 300),
                                       MILL_US_PER_DAY * (1 + (int64_t)(drift_random(&random) % 8)),
                                       1 + (uint32_t)(drift_random(&random) % 40));
-        struct said *said = run_in_any_order(&random, records, count, &options);
+        struct said *said = run_in_any_order(&random, records, count, &options, store);
         compare_with_naive(said, records, count, options.horizon_us);
         matches += said->match_count;
+        crashes += is_stored ? store->crashes : 0;
         said_clear(said);
+        store_free(store);
     }
-    printf("%u matches\n", matches);
-    assert_true(matches > 1000);
+    printf("%u matches, %u crashes\n", matches, crashes);
+    assert_true(matches > 1000 && (!is_stored || crashes > 100));
     free(records);
+}
+
+static void test_any_order(void **state)
+{
+    (void)state;
+    compare_orders(false);
+}
+
+static void test_crashes(void **state)
+{
+    (void)state;
+    compare_orders(true);
 }
 
 /* More panes at once than are kept open. */
@@ -269,7 +404,7 @@ static void test_many_panes(void **state)
         .horizon_us = 400 * MILL_US_PER_HOUR, .pane_us = MILL_US_PER_HOUR, .threshold = 0.5, .pending_max = COUNT};
 
     make_records(&random, records, COUNT, 200 * MILL_US_PER_HOUR, 200);
-    struct said *said = run_in_any_order(&random, records, COUNT, &options);
+    struct said *said = run_in_any_order(&random, records, COUNT, &options, NULL);
     compare_with_naive(said, records, COUNT, options.horizon_us);
     assert_true(said->part_count > 200);
     said_clear(said);
@@ -406,6 +541,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_crashes),
         cmocka_unit_test(test_many_panes),
         cmocka_unit_test_setup_teardown(test_horizon, setup, teardown),
         cmocka_unit_test_setup_teardown(test_label_before_score, setup, teardown),
