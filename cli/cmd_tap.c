@@ -83,7 +83,8 @@ static int find_topic(const struct mill_project *project, const char *what, cons
                  {"dead-letter", output->dead_letter_topic},
                  {"drift-reports", output->drift_reports_topic},
                  {"drift-alerts", output->drift_alerts_topic},
-                 {"retrain", output->retrain_topic}};
+                 {"retrain", output->retrain_topic},
+                 {"labels", output->labels_topic}};
 
     if (strcmp(what, "rows") == 0) {
         return find_rows_topic(project, ret_topic, err);
@@ -94,9 +95,9 @@ static int find_topic(const struct mill_project *project, const char *what, cons
             return MILL_OK;
         }
     }
-    return mill_fail(err, MILL_EUSAGE,
-                     "'%s' is none of 'rows', 'scores', 'dead-letter', 'drift-reports', 'drift-alerts', 'retrain'",
-                     what);
+    return mill_fail(
+        err, MILL_EUSAGE,
+        "'%s' is none of 'rows', 'scores', 'dead-letter', 'drift-reports', 'drift-alerts', 'retrain', 'labels'", what);
 }
 
 /* A topic may have records of both formats: a project changes its mind. */

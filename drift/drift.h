@@ -346,6 +346,7 @@ void mill_outcomes_evaluate(const struct mill_outcomes *outcomes, struct mill_pe
  * used before its time.
  */
 enum mill_part_kind { MILL_PART_COUNTS, MILL_PART_SCORES, MILL_PART_OUTCOMES };
+enum { MILL_PART_KIND_COUNT = 3 };
 
 /* ------------------------------------------------------------------------------------------------
  * Labels: scores wait for them

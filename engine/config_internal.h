@@ -363,7 +363,8 @@ struct mill__raw_project {
     } server;
     struct {
         const struct mill__node *node;
-        struct mill__text scores_topic, dead_letter_topic, drift_reports_topic, drift_alerts_topic, retrain_topic;
+        struct mill__text scores_topic, dead_letter_topic, drift_reports_topic, drift_alerts_topic, retrain_topic,
+            labels_topic;
         int format;
     } output;
     struct {

@@ -64,11 +64,6 @@ void mill__resolve_labels(struct mill__config *c, const struct mill__raw_monitor
         return;
     }
     config->has_labels = true;
-    if (!c->options->offline) {
-        mill__problem(c, raw->labels.node,
-                      "'labels': labels are joined in runs on files (run --input) only, not in the stream; hint: leave "
-                      "them out here");
-    }
     labels->horizon_us = raw->labels.horizon_us;
     labels->pending_max = (uint32_t)raw->labels.max_pending;
     labels->key = raw->labels.key.s;

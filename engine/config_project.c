@@ -205,13 +205,15 @@ static void resolve_fixed(struct mill__config *c, const struct mill__raw_project
     project->output.scores_topic = scores.s;
     project->output.dead_letter_topic = dead.s;
     struct mill__text reports = raw->output.drift_reports_topic, alerts = raw->output.drift_alerts_topic;
-    struct mill__text retrain = raw->output.retrain_topic;
+    struct mill__text retrain = raw->output.retrain_topic, labels = raw->output.labels_topic;
     mill__text_default(&reports, mill_arena_printf(c->arena, "%s.drift.reports", project->name));
     mill__text_default(&alerts, mill_arena_printf(c->arena, "%s.drift.alerts", project->name));
     mill__text_default(&retrain, mill_arena_printf(c->arena, "%s.retrain", project->name));
+    mill__text_default(&labels, mill_arena_printf(c->arena, "%s.labels", project->name));
     project->output.drift_reports_topic = reports.s;
     project->output.drift_alerts_topic = alerts.s;
     project->output.retrain_topic = retrain.s;
+    project->output.labels_topic = labels.s;
     project->output.drift_panes_topic = mill_arena_printf(c->arena, "%s.drift.panes", project->name);
     project->output.drift_references_topic = mill_arena_printf(c->arena, "%s.drift.references", project->name);
     project->output.format = (enum mill_format)raw->output.format;
@@ -273,13 +275,13 @@ static void check_cycles(struct mill__config *c, const struct mill__raw_project 
             visit(&f, i);
         }
     }
-    const char *own[] = {project->output.scores_topic, project->output.dead_letter_topic,
+    const char *own[] = {project->output.scores_topic,        project->output.dead_letter_topic,
                          project->output.drift_reports_topic, project->output.drift_alerts_topic,
-                         project->output.retrain_topic};
-    const struct mill__node *nodes[] = {raw->output.scores_topic.node, raw->output.dead_letter_topic.node,
+                         project->output.retrain_topic,       project->output.labels_topic};
+    const struct mill__node *nodes[] = {raw->output.scores_topic.node,        raw->output.dead_letter_topic.node,
                                         raw->output.drift_reports_topic.node, raw->output.drift_alerts_topic.node,
-                                        raw->output.retrain_topic.node};
-    for (int i = 0; i < 5; i++) {
+                                        raw->output.retrain_topic.node,       raw->output.labels_topic.node};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         int source = source_of_topic(project, own[i]);
         if (source >= 0) {
             const struct mill__raw_source *sources = raw->sources.at;

@@ -10,14 +10,15 @@ void mill__contributors_init(struct mill__contributors *contributors, const stru
     *contributors = (struct mill__contributors){.at = mill_calloc(plan->monitor_count, sizeof(*contributors->at))};
     for (uint32_t m = 0; m < plan->monitor_count; m++) {
         const struct mill__plan_monitor *monitor = &plan->monitors[m];
-        if (!mill__monitor_has_stage(monitor, stage)) {
+        uint32_t index;
+        if (stage == monitor->join || !mill__monitor_contributor(monitor, stage, partition, &index)) {
             continue;
         }
         struct mill__contributor *contributor = &contributors->at[contributors->count++];
         contributor->monitor = monitor;
-        contributor->index = mill__monitor_contributor(monitor, stage, partition);
+        contributor->index = index;
         contributor->columns = mill_calloc(monitor->spec.columns.field_count, sizeof(*contributor->columns));
-        contributor->progress_us = INT64_MIN;
+        contributor->told.progress_us = INT64_MIN;
         mill__contributor_reset(contributor, monitor->profile);
     }
 }

@@ -10,15 +10,19 @@
 
 #include "engine/pass_internal.h"
 
+/* What a monitor was told: everything before is handed over. */
+struct mill__told {
+    int64_t progress_us;    /* INT64_MIN: nothing yet */
+    bool is_idle, is_known; /* is_known: it was told anything */
+};
+
 struct mill__contributor {
     const struct mill__plan_monitor *monitor;
     uint32_t index; /* of the monitor's contributors */
     struct mill_drift_counter *counter;
     const struct mill_profile *profile; /* that it counts against; NULL: gathers rows */
     const struct mill_column **columns; /* of the batch at hand */
-    /* What the monitor was told: everything before is handed over. */
-    int64_t progress_us;    /* INT64_MIN: nothing yet */
-    bool is_idle, is_known; /* is_known: it was told anything */
+    struct mill__told told;
 };
 
 struct mill__contributors {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "engine/engine_internal.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
     WATCH_MS = 50,
     IDLE_ROUNDS = 10, /* of WATCH_MS without a step forward: the end */
     PANES_PARTITIONS_MAX = 8,
+    JOIN_RETENTION_DAYS = 7,
 };
 #define LARGE_RECORD   "67108864" /* parts of panes and profiles are often larger than the usual megabyte */
 #define LEAVE_AFTER_NS (30 * INT64_C(1000000000))
@@ -188,6 +190,7 @@ void mill_engine_close(struct mill_engine *engine)
         free(s->rejected);
         free(s->rows);
         free(s->scores);
+        free(s->labels);
     }
     free(engine->shards);
     free(engine->online_views);
@@ -213,7 +216,7 @@ static void add_shard(const struct mill__shard *shard, struct mill_engine_summar
     const struct mill__shard_metrics *m = &shard->metrics;
 
     for (uint32_t t = 0; t < plan->topic_count; t++) {
-        sum->events += plan->topics[t]->index == 0 ? mill_counter_value(m->records[t]) : 0;
+        sum->events += plan->topics[t]->upstream_count == 0 ? mill_counter_value(m->records[t]) : 0;
         for (unsigned r = 0; r < MILL_REJECT_REASON_COUNT; r++) {
             sum->dead_letters += mill_counter_value(m->rejected[t * MILL_REJECT_REASON_COUNT + r]);
         }
@@ -322,10 +325,10 @@ static int find_topic(struct mill_engine *engine, const char *topic, int32_t cou
 
 /* Makes sure that a topic that must match the state's partitions does. */
 static int make_topic(struct mill_engine *engine, const char *topic, int32_t count, bool must_match,
-                      struct mill_error *err)
+                      const char *const *config, struct mill_error *err)
 {
     int32_t found;
-    int rc = find_topic(engine, topic, count, NULL, &found, err);
+    int rc = find_topic(engine, topic, count, config, &found, err);
 
     if (rc == MILL_OK && must_match && found != count) {
         return mill_fail(err, MILL_ECONFIG,
@@ -351,31 +354,49 @@ static int make_drift_topics(struct mill_engine *engine, struct mill_error *err)
     MILL_TRY(find_topic(engine, output->drift_panes_topic, count, compacted, &engine->panes_partitions, err));
     MILL_TRY(find_topic(engine, output->drift_references_topic, 1, compacted, &found, err));
     for (unsigned i = 0; i < 3; i++) {
-        MILL_TRY(make_topic(engine, results[i], 1, false, err));
+        MILL_TRY(make_topic(engine, results[i], 1, false, NULL, err));
     }
     return MILL_OK;
+}
+
+/* What the engine reads of its own. A process that has lost its state reads what still waits for labels again. */
+static int make_internal_topic(struct mill_engine *engine, const struct mill__stage *stage, struct mill_error *err)
+{
+    int64_t horizon_us = stage->joins == NULL ? 0 : stage->joins->config->labels.horizon_us;
+    char retention_ms[32];
+    const char *const config[] = {"retention.ms", retention_ms, NULL};
+
+    snprintf(retention_ms, sizeof(retention_ms), "%lld",
+             (long long)(horizon_us / 1000 + JOIN_RETENTION_DAYS * MILL_US_PER_DAY / 1000));
+    return make_topic(engine, stage->topic, engine->plan->partition_count, true, stage->joins == NULL ? NULL : config,
+                      err);
 }
 
 static int make_topics(struct mill_engine *engine, struct mill_error *err)
 {
     const struct mill_project *project = engine->project;
     int32_t count = engine->plan->partition_count;
+    bool has_joins = false;
 
     for (uint32_t t = 0; t < engine->plan->topic_count; t++) {
-        if (engine->plan->topics[t]->index > 0) {
-            MILL_TRY(make_topic(engine, engine->plan->topics[t]->topic, count, true, err));
+        if (engine->plan->topics[t]->upstream_count > 0) {
+            MILL_TRY(make_internal_topic(engine, engine->plan->topics[t], err));
+            has_joins |= engine->plan->topics[t]->joins != NULL;
         }
+    }
+    if (has_joins) {
+        MILL_TRY(make_topic(engine, project->output.labels_topic, count, false, NULL, err));
     }
     for (uint32_t v = 0; v < project->view_count; v++) {
         if (project->views[v].topic != NULL) {
-            MILL_TRY(make_topic(engine, project->views[v].topic, count, false, err));
+            MILL_TRY(make_topic(engine, project->views[v].topic, count, false, NULL, err));
         }
     }
     if (project->model_count > 0) {
-        MILL_TRY(make_topic(engine, project->output.scores_topic, count, false, err));
+        MILL_TRY(make_topic(engine, project->output.scores_topic, count, false, NULL, err));
     }
     MILL_TRY(make_drift_topics(engine, err));
-    return make_topic(engine, project->output.dead_letter_topic, 1, false, err);
+    return make_topic(engine, project->output.dead_letter_topic, 1, false, NULL, err);
 }
 
 static int prepare(struct mill_engine *engine, struct mill_error *err)
@@ -395,7 +416,8 @@ static int prepare(struct mill_engine *engine, struct mill_error *err)
         list_online_views(engine);
         for (uint32_t t = 0; t < plan->topic_count; t++) {
             const struct mill__stage *stage = plan->topics[t];
-            engine->partition_total += (uint32_t)(stage->index == 0 ? counts[stage->source] : plan->partition_count);
+            engine->partition_total +=
+                (uint32_t)(stage->upstream_count == 0 ? counts[stage->source] : plan->partition_count);
         }
         rc = make_topics(engine, err);
     }

@@ -103,7 +103,7 @@ struct mill_monitor_config {
 
 struct mill_output_config {
     const char *scores_topic, *dead_letter_topic; /* "<project>.scores", "<project>.dead_letter" */
-    const char *drift_reports_topic, *drift_alerts_topic, *retrain_topic;
+    const char *drift_reports_topic, *drift_alerts_topic, *retrain_topic, *labels_topic;
     const char *drift_panes_topic, *drift_references_topic; /* internal, compacted */
     enum mill_format format;                                /* of all of those but the internal; JSON by default */
 };

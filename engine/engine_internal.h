@@ -57,6 +57,8 @@ struct mill_kafka_options mill__engine_member(const struct mill_engine *engine, 
 /* All records of a monitor are in one partition of the panes topic. */
 int32_t mill__panes_partition(const struct mill_engine *engine, const char *monitor);
 int32_t mill__panes_partition_of(const char *monitor, int32_t partition_count);
+/* How the keys of that topic call a kind of parts: "p", "e", "o". */
+extern const char *const mill__part_names[MILL_PART_KIND_COUNT];
 
 /* Registers a shard's series; metrics.c. */
 void mill__shard_register_metrics(struct mill__shard *shard);

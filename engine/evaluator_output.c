@@ -129,31 +129,16 @@ static void on_profile(void *context, const struct mill_profile *profile)
              (unsigned long long)profile->row_count);
 }
 
-static const struct mill__stage *stage_of(const struct mill__watch *watch, uint32_t contributor,
-                                          uint32_t *ret_partition)
-{
-    const struct mill__plan_monitor *monitor = watch->plan;
-    uint32_t s = 0;
-
-    for (; contributor >= monitor->stage_partitions[s]; s++) {
-        contributor -= monitor->stage_partitions[s];
-    }
-    *ret_partition = contributor;
-    return &watch->evaluator->plan->flows[monitor->model->config->source].stages[s];
-}
-
 static void on_expired(void *context, enum mill_part_kind kind, uint32_t contributor, int64_t start_us, uint32_t part)
 {
     struct mill__watch *watch = context;
-    uint32_t partition;
-    const struct mill__stage *stage = stage_of(watch, contributor, &partition);
+    struct mill_buffer *gone = &watch->evaluator->gone;
+    int32_t partition;
+    const struct mill__stage *stage = mill__monitor_stage(watch->plan, contributor, &partition);
 
-    if (kind == MILL_PART_COUNTS) {
-        struct mill_buffer *gone = &watch->evaluator->gone;
-        mill_buffer_printf(gone, "%s|p|%s|%u|%lld|%u", watch->plan->spec.name, stage->topic, partition,
-                           (long long)start_us, part);
-        mill_buffer_add_byte(gone, 0);
-    }
+    mill_buffer_printf(gone, "%s|%s|%s|%d|%lld|%u", watch->plan->spec.name, mill__part_names[kind], stage->topic,
+                       partition, (long long)start_us, part);
+    mill_buffer_add_byte(gone, 0);
 }
 
 /* ------------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@
  * Keys: fields with '|' between
  * --------------------------------------------------------------------------------------------- */
 
+const char *const mill__part_names[MILL_PART_KIND_COUNT] = {
+    [MILL_PART_COUNTS] = "p", [MILL_PART_SCORES] = "e", [MILL_PART_OUTCOMES] = "o"};
+
 struct pane_key {
     struct mill_slice monitor, kind, topic;
     int64_t partition, start_us, part;
@@ -49,14 +52,11 @@ static struct pane_key parse_key(struct mill_slice text)
 /* The contributor of that topic and partition; false where the plan has none such. */
 static bool find_contributor(const struct mill__watch *watch, const struct pane_key *key, uint32_t *ret_contributor)
 {
-    const struct mill__plan *plan = watch->evaluator->plan;
-    const struct mill__flow *flow = &plan->flows[watch->plan->model->config->source];
+    const struct mill__plan_monitor *monitor = watch->plan;
 
-    for (uint32_t s = 0; s <= watch->plan->model->stage; s++) {
-        if (mill_slice_is(key->topic, flow->stages[s].topic) && key->partition >= 0 &&
-            key->partition < watch->plan->stage_partitions[s]) {
-            *ret_contributor = mill__monitor_contributor(watch->plan, &flow->stages[s], (int32_t)key->partition);
-            return true;
+    for (uint32_t s = 0; s < monitor->stage_count && key->partition <= INT32_MAX; s++) {
+        if (mill_slice_is(key->topic, monitor->stages[s]->topic)) {
+            return mill__monitor_contributor(monitor, monitor->stages[s], (int32_t)key->partition, ret_contributor);
         }
     }
     return false;
@@ -66,16 +66,37 @@ static bool find_contributor(const struct mill__watch *watch, const struct pane_
  * Records
  * --------------------------------------------------------------------------------------------- */
 
-/* Those that sleep count as far as the furthest. */
-static void pass_on_progress(struct mill__watch *watch)
+static int64_t furthest(const struct mill__watch *watch, uint32_t count)
 {
     int64_t most_us = INT64_MIN;
 
-    for (uint32_t i = 0; i < watch->plan->contributor_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         most_us = watch->progress_us[i] > most_us ? watch->progress_us[i] : most_us;
     }
+    return most_us;
+}
+
+/* Only partitions of the source say that they sleep. A later stage sleeps where all of those do and it has come as far;
+ * what joins labels goes on with the labels. */
+static bool sleeps(const struct mill__watch *watch, uint32_t contributor)
+{
+    uint32_t sources = watch->plan->stage_partitions[0];
+    int32_t partition;
+    bool all = mill__monitor_stage(watch->plan, contributor, &partition) != watch->plan->join;
+
+    for (uint32_t i = 0; i < sources; i++) {
+        all &= watch->is_idle[i];
+    }
+    return watch->is_idle[contributor] || (all && watch->progress_us[contributor] >= furthest(watch, sources));
+}
+
+/* Those that sleep count as far as the furthest. */
+static void pass_on_progress(struct mill__watch *watch)
+{
+    int64_t most_us = furthest(watch, watch->plan->contributor_count);
+
     for (uint32_t i = 0; i < watch->plan->contributor_count; i++) {
-        mill_drift_monitor_progress(watch->monitor, i, watch->is_idle[i] ? most_us : watch->progress_us[i]);
+        mill_drift_monitor_progress(watch->monitor, i, sleeps(watch, i) ? most_us : watch->progress_us[i]);
     }
     watch->has_news = true;
 }
@@ -93,13 +114,13 @@ static void take_progress(struct mill__watch *watch, uint32_t contributor, struc
     }
 }
 
-static void take_part(struct mill__watch *watch, uint32_t contributor, const struct pane_key *key,
-                      struct mill_slice value)
+static void take_part(struct mill__watch *watch, enum mill_part_kind kind, uint32_t contributor,
+                      const struct pane_key *key, struct mill_slice value)
 {
     struct mill_drift_part part = {.start_us = key->start_us, .part = (uint32_t)key->part, .bytes = value};
     struct mill_error err;
 
-    if (key->part >= 0 && mill_drift_monitor_part(watch->monitor, MILL_PART_COUNTS, contributor, &part, &err) < 0) {
+    if (key->part >= 0 && mill_drift_monitor_part(watch->monitor, kind, contributor, &part, &err) < 0) {
         mill_log(MILL_LOG_DEBUG, "drift", "monitor '%s': a part is passed over: %s", watch->plan->spec.name, err.msg);
     }
 }
@@ -114,10 +135,13 @@ static void take(struct mill__watch *watch, const struct pane_key *key, struct m
     if (value.p == NULL || !find_contributor(watch, key, &contributor)) {
         return;
     }
-    if (mill_slice_is(key->kind, "p")) {
-        take_part(watch, contributor, key, value);
-    } else if (mill_slice_is(key->kind, "w")) {
+    if (mill_slice_is(key->kind, "w")) {
         take_progress(watch, contributor, value);
+    }
+    for (unsigned kind = 0; kind < MILL_PART_KIND_COUNT; kind++) {
+        if (mill_slice_is(key->kind, mill__part_names[kind])) {
+            take_part(watch, (enum mill_part_kind)kind, contributor, key, value);
+        }
     }
 }
 

@@ -31,15 +31,32 @@ void mill__upstream_announce(struct mill__upstream *up, int64_t newest_us, bool 
     up->is_idle = is_idle;
 }
 
-int64_t mill__upstreams_announced(const struct mill__upstreams *upstreams, bool *ret_idle)
+/* Whether all partitions of the source sleep, and how far the furthest of them is. */
+static bool do_sources_sleep(const struct mill__upstreams *upstreams, uint32_t source, int64_t *ret_most_us)
 {
-    int64_t least_us = INT64_MAX, most_us = INT64_MIN;
+    bool all = true;
+
+    *ret_most_us = INT64_MIN;
+    for (uint32_t i = 0; i < upstreams->count; i++) {
+        const struct mill__upstream *up = &upstreams->at[i];
+        if (up->stage == source) {
+            all &= up->is_idle;
+            *ret_most_us = up->announced_us > *ret_most_us ? up->announced_us : *ret_most_us;
+        }
+    }
+    return all;
+}
+
+int64_t mill__upstreams_complete(const struct mill__upstreams *upstreams, uint32_t first, uint32_t end, bool *ret_idle)
+{
+    int64_t least_us = INT64_MAX, most_us;
+    bool asleep = do_sources_sleep(upstreams, first, &most_us);
 
     *ret_idle = true;
     for (uint32_t i = 0; i < upstreams->count; i++) {
         const struct mill__upstream *up = &upstreams->at[i];
-        most_us = up->announced_us > most_us ? up->announced_us : most_us;
-        if (!up->is_idle) {
+        bool sleeps = up->is_idle || (asleep && up->announced_us >= most_us);
+        if (up->stage >= first && up->stage < end && !sleeps) {
             *ret_idle = false;
             least_us = up->announced_us < least_us ? up->announced_us : least_us;
         }

@@ -29,9 +29,11 @@ struct mill__upstreams {
 struct mill__upstream *mill__upstreams_find(struct mill__upstreams *upstreams, uint32_t stage, int32_t partition);
 /* An announcement was read. */
 void mill__upstream_announce(struct mill__upstream *up, int64_t newest_us, bool is_idle);
-/* The event time that no event still to come is behind by more than the lateness, whatever its upstream: the least that
- * was announced, idle ones left out; where all are idle, the most. *ret_idle: all are. INT64_MIN: not known yet. */
-int64_t mill__upstreams_announced(const struct mill__upstreams *upstreams, bool *ret_idle);
+/* The event time that no event still to come is behind by more than the lateness, of the upstreams of stages first <=
+ * stage < end: the least that was announced, those that sleep left out; where all sleep (*ret_idle), the most. Only
+ * partitions of `first`, a source, say that they sleep; a later stage sleeps where all of those do and it has come as
+ * far. INT64_MIN: not known yet. */
+int64_t mill__upstreams_complete(const struct mill__upstreams *upstreams, uint32_t first, uint32_t end, bool *ret_idle);
 void mill__upstreams_clear(struct mill__upstreams *upstreams);
 /* Entries of from are put into to, in the place of those of the same upstream. */
 void mill__upstreams_copy(struct mill__upstreams *to, const struct mill__upstreams *from);

@@ -48,6 +48,34 @@ static void register_results(struct mill__shard *shard, struct mill_metrics *m)
     }
 }
 
+static struct mill_metric *register_drop(struct mill_metrics *m, const char *monitor, const char *reason)
+{
+    const char *labels[] = {"monitor", monitor, "reason", reason, NULL};
+    return mill_metrics_counter(m, "labels_dropped_total", "Scores and labels that could not take part in the join.",
+                                labels);
+}
+
+static void register_labels(struct mill__shard *shard, struct mill_metrics *m)
+{
+    shard->metrics.labels = mill_calloc(shard->plan->monitor_count, sizeof(*shard->metrics.labels));
+    for (uint32_t i = 0; i < shard->plan->monitor_count; i++) {
+        const char *name = shard->plan->monitors[i].spec.name, *labels[] = {"monitor", name, NULL};
+        struct mill__label_metrics *of = &shard->metrics.labels[i];
+        if (shard->plan->monitors[i].join == NULL) {
+            continue;
+        }
+        of->joined = mill_metrics_counter(m, "labels_joined_total", "Scores that met their labels.", labels);
+        of->expired = mill_metrics_counter(m, "labels_expired_total",
+                                           "Scores whose label did not come within the horizon.", labels);
+        of->unclaimed = mill_metrics_counter(m, "labels_unclaimed_total", "Labels without a score.", labels);
+        of->too_many = register_drop(m, name, "max_pending");
+        of->keyless = register_drop(m, name, "no_key");
+        of->odd = register_drop(m, name, "not_0_or_1");
+        of->pending = mill_metrics_gauge(m, "labels_pending", "Scores and labels that wait for one another.",
+                                         MILL_GAUGE_SUM, labels);
+    }
+}
+
 void mill__shard_register_metrics(struct mill__shard *shard)
 {
     struct mill_metrics *m = shard->engine->metrics;
@@ -55,6 +83,7 @@ void mill__shard_register_metrics(struct mill__shard *shard)
 
     register_topics(shard, m);
     register_results(shard, m);
+    register_labels(shard, m);
     s->late_dropped = mill_metrics_counter(m, "late_dropped_total", "Late events dropped (late_events: drop).", NULL);
     s->late_applied = mill_metrics_counter(m, "late_applied_total", "Late events folded (late_events: apply).", NULL);
     s->duplicates =

@@ -14,9 +14,11 @@ struct watch {
     struct mill__offline_drift *drift;
     struct mill__contributor *contributor;
     struct mill_drift_monitor *monitor;
-    struct mill__labels labels; /* join NULL: none */
-    int64_t joined_us;          /* the join has come so far; INT64_MIN: nothing yet */
-    struct mill_profile *made;  /* of the stream */
+    struct mill_join *join; /* NULL: no labels */
+    struct mill__label_reader reader;
+    const struct mill_batch *read; /* by the reader */
+    int64_t joined_us;             /* the join has come so far; INT64_MIN: nothing yet */
+    struct mill_profile *made;     /* of the stream */
 };
 
 /* How far a source's file has been read. */
@@ -34,6 +36,20 @@ struct mill__offline_drift {
     uint32_t watch_count;
 };
 
+/* Files have one partition. */
+static void on_meeting(void *context, const struct mill__meeting *meeting)
+{
+    struct watch *watch = context;
+    const struct mill_join_origin origin = {0, watch->read->offset[meeting->row]};
+    int64_t time_us = watch->read->event_time_us[meeting->row];
+
+    if (meeting->label < 0) {
+        mill_join_score(watch->join, meeting->key, time_us, meeting->score, &origin);
+    } else {
+        mill_join_label(watch->join, meeting->key, time_us, meeting->label, &origin);
+    }
+}
+
 static void open_watch(struct mill__offline_drift *drift, struct watch *watch, struct mill__contributor *contributor)
 {
     const struct mill__plan_monitor *monitor = contributor->monitor;
@@ -44,7 +60,8 @@ static void open_watch(struct mill__offline_drift *drift, struct watch *watch, s
     watch->monitor = mill_drift_monitor_new(&monitor->spec, contributor->profile,
                                             monitor->config->has_labels ? JOIN + 1 : COUNTS + 1);
     if (monitor->config->has_labels) {
-        mill__labels_init(&watch->labels, monitor);
+        watch->join = mill__labels_join_new(monitor, false);
+        watch->reader = (struct mill__label_reader){.monitor = monitor, .context = watch, .each = on_meeting};
     }
 }
 
@@ -77,7 +94,8 @@ void mill__offline_drift_free(struct mill__offline_drift *drift)
     }
     for (uint32_t i = 0; i < drift->watch_count; i++) {
         mill_drift_monitor_free(drift->watches[i].monitor);
-        mill__labels_clear(&drift->watches[i].labels);
+        mill_join_free(drift->watches[i].join);
+        mill__label_reader_clear(&drift->watches[i].reader);
     }
     for (uint32_t s = 0; s < drift->plan->project->source_count; s++) {
         mill__contributors_clear(&drift->flows[s]);
@@ -98,8 +116,9 @@ void mill__offline_drift_count(struct mill__offline_drift *drift, const struct m
     mill__contributors_count(&drift->flows[model->config->source], model, batch, score, from, to);
     for (uint32_t i = 0; i < drift->watch_count; i++) {
         struct watch *watch = &drift->watches[i];
-        if (watch->labels.join != NULL && watch->contributor->monitor->model == model) {
-            mill__labels_add_scores(&watch->labels, batch, score, from, to);
+        if (watch->join != NULL && watch->contributor->monitor->model == model) {
+            watch->read = batch;
+            mill__label_reader_scores(&watch->reader, batch, score, from, to);
         }
     }
 }
@@ -108,8 +127,11 @@ void mill__offline_drift_labels(struct mill__offline_drift *drift, uint32_t sour
 {
     for (uint32_t i = 0; i < drift->watch_count; i++) {
         struct watch *watch = &drift->watches[i];
-        if (watch->labels.join != NULL && watch->contributor->monitor->config->labels.source == source) {
-            mill__labels_add(&watch->labels, batch);
+        const struct mill__plan_monitor *monitor = watch->contributor->monitor;
+        if (watch->join != NULL && monitor->config->labels.source == source) {
+            struct mill_column values = mill__label_values(monitor, batch);
+            watch->read = batch;
+            mill__label_reader_labels(&watch->reader, batch, &values, 0, batch->row_count);
         }
     }
 }
@@ -214,25 +236,23 @@ static int64_t join_watermark(const struct watch *watch)
     const struct mill__offline_drift *drift = watch->drift;
     const struct mill__plan_monitor *monitor = watch->contributor->monitor;
     uint32_t scored = monitor->model->config->source, labels = monitor->config->labels.source;
-    int64_t a = watermark_of(drift, scored), b = watermark_of(drift, labels);
 
-    if (drift->progress[scored].is_over == drift->progress[labels].is_over) {
-        return (a < b) != drift->progress[scored].is_over ? a : b;
-    }
-    return drift->progress[scored].is_over ? b : a;
+    return mill__join_watermark(
+        &(struct mill__join_side){watermark_of(drift, scored), drift->progress[scored].is_over},
+        &(struct mill__join_side){watermark_of(drift, labels), drift->progress[labels].is_over});
 }
 
 /* Joins what it can; true where that goes further than before. */
 static bool advance_join(struct watch *watch)
 {
     const struct mill_join_sink sink = {watch, on_matched, on_outcomes};
-    int64_t watermark_us = watch->labels.join == NULL ? INT64_MIN : join_watermark(watch);
+    int64_t watermark_us = watch->join == NULL ? INT64_MIN : join_watermark(watch);
     int64_t before_us = watch->joined_us;
 
     if (watermark_us == INT64_MIN) {
         return false;
     }
-    mill_join_advance(watch->labels.join, watermark_us, &sink);
+    mill_join_advance(watch->join, watermark_us, &sink);
     watermark_us = mill_timestamp_floor(watermark_us, watch->contributor->monitor->spec.every_us);
     watch->joined_us = watermark_us > before_us ? watermark_us : before_us;
     mill_drift_monitor_progress(watch->monitor, JOIN, watch->joined_us);
@@ -245,7 +265,7 @@ static bool advance_counts(struct watch *watch)
     struct mill__contributor *contributor = watch->contributor;
     const struct mill__plan_monitor *monitor = contributor->monitor;
     const struct progress *progress = &watch->drift->progress[monitor->model->config->source];
-    int64_t newest_us = progress->newest_us, before_us = contributor->progress_us;
+    int64_t newest_us = progress->newest_us, before_us = contributor->told.progress_us;
     int64_t watermark_us = mill__contributor_watermark(contributor, watch->drift->plan->project, newest_us);
 
     if (newest_us == INT64_MIN) {
@@ -257,7 +277,7 @@ static bool advance_counts(struct watch *watch)
     if (watermark_us <= before_us) {
         return false;
     }
-    contributor->progress_us = watermark_us;
+    contributor->told.progress_us = watermark_us;
     mill_drift_counter_take(contributor->counter, watermark_us, on_counts, watch);
     mill_drift_monitor_progress(watch->monitor, COUNTS, watermark_us);
     return true;
@@ -295,19 +315,20 @@ void mill__offline_drift_end(struct mill__offline_drift *drift, uint32_t source)
 void mill__offline_drift_log(const struct mill__offline_drift *drift)
 {
     for (uint32_t i = 0; i < drift->watch_count; i++) {
-        const struct mill__labels *labels = &drift->watches[i].labels;
+        const struct watch *watch = &drift->watches[i];
+        const struct mill__label_reader *reader = &watch->reader;
         struct mill_join_status status;
-        if (labels->join == NULL) {
+        if (watch->join == NULL) {
             continue;
         }
-        mill_join_status(labels->join, &status);
-        bool is_odd = status.dropped > 0 || labels->keyless > 0 || labels->odd > 0;
+        mill_join_status(watch->join, &status);
+        bool is_odd = status.dropped > 0 || reader->keyless > 0 || reader->odd > 0;
         mill_log(is_odd ? MILL_LOG_WARNING : MILL_LOG_INFO, "drift",
                  "monitor '%s': %llu scores met their labels, %llu did not within the horizon, %u records wait; %llu "
                  "labels without a score, %llu neither 0 nor 1; %llu records without a key, %llu dropped because too "
                  "many wait",
-                 labels->monitor->spec.name, (unsigned long long)status.joined, (unsigned long long)status.expired,
-                 status.pending, (unsigned long long)status.unclaimed, (unsigned long long)labels->odd,
-                 (unsigned long long)labels->keyless, (unsigned long long)status.dropped);
+                 reader->monitor->spec.name, (unsigned long long)status.joined, (unsigned long long)status.expired,
+                 status.pending, (unsigned long long)status.unclaimed, (unsigned long long)reader->odd,
+                 (unsigned long long)reader->keyless, (unsigned long long)status.dropped);
     }
 }

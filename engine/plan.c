@@ -207,8 +207,9 @@ static void build_flow(struct mill__plan *plan, uint32_t source, const struct fl
     for (uint32_t s = 0; s < draft->stage_count; s++) {
         const struct stage_draft *from = &draft->stages[s];
         struct mill__stage *stage = &flow->stages[s];
+        stage->flow = flow;
         stage->source = source;
-        stage->index = s;
+        stage->index = stage->upstream_count = s;
         stage->entity = from->entity;
         memcpy(stage->key_columns, from->key_columns, sizeof(stage->key_columns));
         stage->topic = stage_topic(plan, from, s, source);
@@ -222,6 +223,17 @@ static void build_flow(struct mill__plan *plan, uint32_t source, const struct fl
         plan->topics[plan->topic_count++] = stage;
     }
     mill_assert(next_column == flow->schema.field_count);
+}
+
+/* All partitions of all earlier stages: rows may skip stages. */
+static void count_upstreams(struct mill__plan *plan, struct mill__flow *flow, const int32_t *counts)
+{
+    for (uint32_t s = 1; counts != NULL && s < flow->stage_count; s++) {
+        flow->stages[s].upstream_partitions = mill_arena_array(&plan->arena, int32_t, s);
+        for (uint32_t u = 0; u < s; u++) {
+            flow->stages[s].upstream_partitions[u] = u == 0 ? counts[flow->source] : plan->partition_count;
+        }
+    }
 }
 
 const struct mill__plan_use *mill__flow_find_use(const struct mill__flow *flow, uint32_t view, uint32_t *ret_stage)
@@ -346,6 +358,9 @@ static void mark_needed(const struct mill__plan *plan, const struct mill__flow *
         }
         if (monitor->segment_column != UINT32_MAX) {
             mill_bit_set(bits, monitor->segment_column);
+        }
+        if (monitor->config->has_labels) {
+            mill_bit_set(bits, monitor->config->labels.score_field);
         }
     }
 }
@@ -480,9 +495,10 @@ static int build(struct mill__plan *plan, const struct mill__plan_options *optio
         stages += drafts[s].stage_count;
     }
     plan->flows = mill_arena_zarray(&plan->arena, struct mill__flow, project->source_count);
-    plan->topics = mill_arena_array(&plan->arena, struct mill__stage *, stages);
+    plan->topics = mill_arena_array(&plan->arena, struct mill__stage *, stages + project->monitor_count);
     for (uint32_t s = 0; s < project->source_count; s++) {
         build_flow(plan, s, &drafts[s]);
+        count_upstreams(plan, &plan->flows[s], counts);
     }
     for (uint32_t m = 0; m < plan->model_count; m++) {
         MILL_TRY(build_model(plan, &plan->models[m], err));

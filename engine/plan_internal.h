@@ -19,14 +19,30 @@ struct mill__plan_use {
     struct mill_view_use use;
 };
 
+struct mill__flow;
+struct mill__plan_monitor;
+
+/* What a stage sends to the topic where a monitor's scores and labels meet: scores of the model, or labels. */
+struct mill__feed {
+    const struct mill__plan_monitor *monitor;
+    bool is_labels;
+    uint32_t upstream; /* what the receiver calls this stage */
+};
+
 struct mill__stage {
-    uint32_t source, index; /* index 0: the source's own topic */
+    const struct mill__flow *flow;
+    uint32_t source, index; /* source: UINT32_MAX of a join of labels; index: of the flow's stages */
     const char *topic;
+    uint32_t upstream_count;                /* stages that send there; 0: the source's own topic */
+    int32_t *upstream_partitions;           /* of their topics; NULL offline */
+    const struct mill__plan_monitor *joins; /* whose scores and labels meet there; NULL: it is a stage of events */
+    struct mill__feed *feeds;
+    uint32_t feed_count;
     const struct mill_entity *entity; /* what the topic is keyed by; NULL for stage 0 of a source without `key:` */
     uint32_t key_columns[MILL_KEY_PARTS_MAX];
     struct mill__plan_use *uses;
     uint32_t use_count;
-    uint32_t *carried; /* index > 0: batch columns that a re-keyed record holds */
+    uint32_t *carried; /* behind the first: batch columns that a re-keyed record holds */
     uint32_t carried_count;
     uint64_t carried_hash;
     uint32_t *models; /* complete after this stage */
@@ -56,7 +72,8 @@ struct mill__plan_model {
 };
 
 /* A drift monitor, compiled. Its contributors are the inputs that score rows of its model: those of the stages of the
- * model's flow up to the one where it is complete, numbered by stage, then partition. */
+ * model's flow up to the one where it is complete; and, where it has labels, those that join them. Numbered by stage,
+ * then partition. */
 struct mill__plan_monitor {
     const struct mill_monitor_config *config;
     struct mill_drift_monitor_spec spec;  /* the project's, with the types of the columns */
@@ -65,9 +82,11 @@ struct mill__plan_monitor {
     uint32_t segment_column;              /* UINT32_MAX: no segments */
     const struct mill_profile *profile;   /* the monitored part of it; NULL: to be made of the stream */
     struct mill_profile *loaded_profile;
-    struct mill_expr *label;    /* over the labels' source; NULL: no labels */
-    uint32_t *stage_partitions; /* partitions of the topics of the stages; 1 each offline */
-    uint32_t contributor_count;
+    struct mill_expr *label;     /* over the labels' source; NULL: no labels */
+    struct mill__stage *join;    /* where scores and labels meet; NULL: no labels, or offline */
+    struct mill__stage **stages; /* of the contributors */
+    uint32_t *stage_partitions;  /* of their topics; 1 each offline */
+    uint32_t stage_count, contributor_count;
 };
 
 struct mill__plan {
@@ -78,7 +97,7 @@ struct mill__plan {
     uint32_t model_count;
     struct mill__plan_monitor *monitors; /* as in the project; none in a plan for vectors */
     uint32_t monitor_count;
-    struct mill__stage **topics; /* all stages of all flows: index = topic number of the consumer */
+    struct mill__stage **topics; /* all stages of all flows, then the joins: index = topic number of the consumer */
     uint32_t topic_count;
     int32_t partition_count; /* of every topic that state depends on */
     uint32_t merge_group_count;
@@ -100,9 +119,17 @@ const struct mill__plan_use *mill__flow_find_use(const struct mill__flow *flow, 
 /* plan_monitor.c: loads profiles. */
 int mill__plan_build_monitors(struct mill__plan *plan, const int32_t *partition_counts,
                               struct mill_error *err) MILL_MUST_CHECK;
-bool mill__monitor_has_stage(const struct mill__plan_monitor *monitor, const struct mill__stage *stage);
-uint32_t mill__monitor_contributor(const struct mill__plan_monitor *monitor, const struct mill__stage *stage,
-                                   int32_t partition);
+/* The number of a contributor, and back; false: the stage is none of the monitor's. */
+bool mill__monitor_contributor(const struct mill__plan_monitor *monitor, const struct mill__stage *stage,
+                               int32_t partition, uint32_t *ret_contributor);
+const struct mill__stage *mill__monitor_stage(const struct mill__plan_monitor *monitor, uint32_t contributor,
+                                              int32_t *ret_partition);
+/* plan_join.c: the columns of what meets there. */
+enum { MILL__JOIN_KEY, MILL__JOIN_SCORE, MILL__JOIN_LABEL, MILL__JOIN_COLUMNS };
+extern const struct mill_schema mill__join_schema;
+/* Gives the monitor the topic where its scores and labels meet, and the stages their feeds. Not offline. */
+void mill__plan_build_join(struct mill__plan *plan, struct mill__plan_monitor *monitor,
+                           const int32_t *partition_counts);
 /* Index of a stage in plan->topics. */
 uint32_t mill__plan_topic_number(const struct mill__plan *plan, const struct mill__stage *stage);
 

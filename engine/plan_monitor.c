@@ -122,16 +122,27 @@ static int compile_label(struct mill__plan *plan, struct mill__plan_monitor *mon
     return mill_expr_compile(mill_slice_of(config->labels.expr), &scope, &monitor->label, err);
 }
 
+static void add_contributors(struct mill__plan_monitor *monitor, struct mill__stage *stage, int32_t partition_count)
+{
+    monitor->stages[monitor->stage_count] = stage;
+    monitor->stage_partitions[monitor->stage_count++] = (uint32_t)partition_count;
+    monitor->contributor_count += (uint32_t)partition_count;
+}
+
 static void list_contributors(struct mill__plan *plan, struct mill__plan_monitor *monitor,
                               const int32_t *partition_counts)
 {
     uint32_t source = monitor->model->config->source, stages = monitor->model->stage + 1;
 
-    monitor->stage_partitions = mill_arena_array(&plan->arena, uint32_t, stages);
+    monitor->stages = mill_arena_array(&plan->arena, struct mill__stage *, stages + 1);
+    monitor->stage_partitions = mill_arena_array(&plan->arena, uint32_t, stages + 1);
     for (uint32_t s = 0; s < stages; s++) {
-        int32_t count = s == 0 && partition_counts != NULL ? partition_counts[source] : plan->partition_count;
-        monitor->stage_partitions[s] = partition_counts == NULL ? 1 : (uint32_t)count;
-        monitor->contributor_count += monitor->stage_partitions[s];
+        int32_t count = partition_counts == NULL ? 1 : s == 0 ? partition_counts[source] : plan->partition_count;
+        add_contributors(monitor, &plan->flows[source].stages[s], count);
+    }
+    if (monitor->config->has_labels && partition_counts != NULL) {
+        mill__plan_build_join(plan, monitor, partition_counts);
+        add_contributors(monitor, monitor->join, plan->partition_count);
     }
 }
 
@@ -172,18 +183,29 @@ int mill__plan_build_monitors(struct mill__plan *plan, const int32_t *partition_
     return MILL_OK;
 }
 
-bool mill__monitor_has_stage(const struct mill__plan_monitor *monitor, const struct mill__stage *stage)
-{
-    return monitor->model->config->source == stage->source && stage->index <= monitor->model->stage;
-}
-
-uint32_t mill__monitor_contributor(const struct mill__plan_monitor *monitor, const struct mill__stage *stage,
-                                   int32_t partition)
+bool mill__monitor_contributor(const struct mill__plan_monitor *monitor, const struct mill__stage *stage,
+                               int32_t partition, uint32_t *ret_contributor)
 {
     uint32_t first = 0;
 
-    for (uint32_t s = 0; s < stage->index; s++) {
-        first += monitor->stage_partitions[s];
+    for (uint32_t s = 0; s < monitor->stage_count; first += monitor->stage_partitions[s++]) {
+        if (monitor->stages[s] == stage && partition >= 0 && (uint32_t)partition < monitor->stage_partitions[s]) {
+            *ret_contributor = first + (uint32_t)partition;
+            return true;
+        }
     }
-    return first + (uint32_t)partition;
+    return false;
+}
+
+const struct mill__stage *mill__monitor_stage(const struct mill__plan_monitor *monitor, uint32_t contributor,
+                                              int32_t *ret_partition)
+{
+    uint32_t s = 0;
+
+    mill_assert(contributor < monitor->contributor_count);
+    for (; contributor >= monitor->stage_partitions[s]; s++) {
+        contributor -= monitor->stage_partitions[s];
+    }
+    *ret_partition = (int32_t)contributor;
+    return monitor->stages[s];
 }

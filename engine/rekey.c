@@ -105,7 +105,7 @@ int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value,
     } else {
         decode_event(stage, &c, batch, row, &origin);
     }
-    if (c.bad || c.p != c.end || origin.upstream_stage >= stage->index) {
+    if (c.bad || c.p != c.end || origin.upstream_stage >= stage->upstream_count) {
         return MILL_EDATA;
     }
     if (origin.kind == MILL__REKEY_EVENT) {
@@ -114,6 +114,25 @@ int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value,
     }
     *ret_origin = origin;
     return MILL_OK;
+}
+
+bool mill__rekey_key_text(const struct mill_column *column, uint32_t row, struct mill_buffer *out)
+{
+    if (!mill_bit_get(column->valid, row)) {
+        return false;
+    }
+    if (column->type == MILL_STRING) {
+        mill_buffer_add_slice(out, column->at.s[row]);
+    } else {
+        out->n += mill_number_print_int64(column->at.i[row], mill_buffer_reserve(out, MILL_NUMBER_TEXT_MAX));
+    }
+    return true;
+}
+
+int32_t mill__rekey_partition(struct mill_slice key, int32_t partition_count)
+{
+    uint32_t hash = mill_hash_murmur2(key.p, key.n) & 0x7fffffff;
+    return partition_count > 0 ? (int32_t)(hash % (uint32_t)partition_count) : 0;
 }
 
 bool mill__rekey_key(const struct mill__stage *stage, const struct mill_batch *batch, uint32_t row,
@@ -126,17 +145,10 @@ bool mill__rekey_key(const struct mill__stage *stage, const struct mill_batch *b
             return false;
         }
     } else {
-        const struct mill_column *column = &batch->columns[stage->key_columns[0]];
-        if (!mill_bit_get(column->valid, row)) {
+        if (!mill__rekey_key_text(&batch->columns[stage->key_columns[0]], row, out)) {
             return false;
         }
-        if (column->type == MILL_STRING) {
-            mill_buffer_add_slice(out, column->at.s[row]);
-        } else {
-            out->n += mill_number_print_int64(column->at.i[row], mill_buffer_reserve(out, MILL_NUMBER_TEXT_MAX));
-        }
     }
-    uint32_t hash = mill_hash_murmur2(out->p + start, out->n - start) & 0x7fffffff;
-    *ret_partition = partition_count > 0 ? (int32_t)(hash % (uint32_t)partition_count) : 0;
+    *ret_partition = mill__rekey_partition((struct mill_slice){out->p + start, out->n - start}, partition_count);
     return true;
 }

@@ -46,6 +46,10 @@ void mill__rekey_announce(const struct mill__rekey_origin *origin, struct mill_b
 int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value, struct mill_batch *batch, uint32_t row,
                        struct mill__rekey_origin *ret_origin) MILL_MUST_CHECK;
 
+/* One join key as its text, as producers write keys; false where it is null. The column: string or int64. */
+bool mill__rekey_key_text(const struct mill_column *column, uint32_t row, struct mill_buffer *out);
+/* Kafka's default partitioner. */
+int32_t mill__rekey_partition(struct mill_slice key, int32_t partition_count);
 /* What a topic is partitioned by: one join key as its text (as producers write keys), several as canonical key bytes.
  * False where a part is null. *ret_partition: Kafka's default partitioner on those bytes. */
 bool mill__rekey_key(const struct mill__stage *stage, const struct mill_batch *batch, uint32_t row,

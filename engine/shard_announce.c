@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Announcements: how far an input is, said to every partition of the later stages of its flow once everything before is
- * acknowledged (rekey_internal.h). So a later stage knows how far its own input is complete from that input alone: no
- * clock, no bound on how far partitions may be apart. Called at each flush.
+ * Announcements: how far an input is, said to every partition of the later stages of its flow, and of the topics where
+ * what it sends meets labels or scores, once everything before is acknowledged (rekey_internal.h). So a later stage
+ * knows how far its own input is complete from that input alone: no clock, no bound on how far partitions may be apart.
+ * Called at each flush.
  *
  * Only inputs of sources sleep. A later stage whose upstreams all sleep is as far as the furthest of them, and says so
  * as it says any other time. One that comes to a new owner is awake until it has slept there: it may have records that
@@ -25,25 +26,37 @@ static bool is_idle(const struct mill__input *input)
 
 int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle)
 {
-    if (input->stage->index > 0) {
-        return mill__upstreams_announced(&input->applied.upstreams, ret_idle);
+    if (input->stage->upstream_count > 0) {
+        return mill__upstreams_complete(&input->applied.upstreams, 0, input->stage->upstream_count, ret_idle);
     }
     *ret_idle = is_idle(input);
     return input->applied.newest_us;
 }
 
-static void announce(struct mill__input *input, const struct mill__rekey_origin *origin)
+static void announce_to(struct mill__input *input, const struct mill__stage *stage,
+                        const struct mill__rekey_origin *origin)
 {
     struct mill__shard *shard = input->shard;
-    const struct mill__flow *flow = &shard->plan->flows[input->stage->source];
+    unsigned topic = shard->stage_topics[mill__plan_topic_number(shard->plan, stage)];
 
     mill_buffer_reset(&shard->text);
     mill__rekey_announce(origin, &shard->text);
-    for (uint32_t s = input->stage->index + 1; s < flow->stage_count; s++) {
-        unsigned topic = shard->stage_topics[mill__plan_topic_number(shard->plan, &flow->stages[s])];
-        for (int32_t p = 0; p < shard->plan->partition_count; p++) {
-            mill__shard_send(shard, topic, p, (struct mill_slice){0}, mill_buffer_slice(&shard->text));
-        }
+    for (int32_t p = 0; p < shard->plan->partition_count; p++) {
+        mill__shard_send(shard, topic, p, (struct mill_slice){0}, mill_buffer_slice(&shard->text));
+    }
+}
+
+static void announce(struct mill__input *input, struct mill__rekey_origin *origin)
+{
+    const struct mill__stage *stage = input->stage;
+    const struct mill__flow *flow = stage->flow;
+
+    for (uint32_t s = stage->index + 1; flow->announces && s < flow->stage_count; s++) {
+        announce_to(input, &flow->stages[s], origin);
+    }
+    for (uint32_t i = 0; i < stage->feed_count; i++) {
+        origin->upstream_stage = stage->feeds[i].upstream;
+        announce_to(input, stage->feeds[i].monitor->join, origin);
     }
 }
 
@@ -54,14 +67,15 @@ void mill__input_announce(struct mill__input *input)
         .upstream_stage = input->stage->index,
         .upstream_partition = input->number,
     };
-    const struct mill__flow *flow = &input->shard->plan->flows[input->stage->source];
+    const struct mill__stage *stage = input->stage;
     bool is_first = !input->has_announced;
+    bool has_later = stage->flow->announces && stage->index + 1 < stage->flow->stage_count;
 
-    if (!flow->announces || input->stage->index + 1 == flow->stage_count) {
+    if (!has_later && stage->feed_count == 0) {
         return;
     }
     origin.newest_us = mill__input_complete(input, &origin.is_idle);
-    origin.is_idle &= input->stage->index == 0;
+    origin.is_idle &= stage->upstream_count == 0;
     if (is_first || origin.newest_us != input->announced_us || origin.is_idle != input->announced_idle) {
         announce(input, &origin);
         input->has_announced = true;

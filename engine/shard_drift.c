@@ -3,7 +3,7 @@
  * Contributors of a shard: kept in RocksDB in the batch that holds the state and the applied offsets, so that each row
  * is counted once; closed panes go to the panes topic as parts, and behind them how far the contributor is.
  *
- *   key of a part       monitor|p|topic|partition|start|part     value: the part's bytes
+ *   key of a part       monitor|p|topic|partition|start|part     value: the part's bytes; of labels (shard_join.c) e, o
  *   key of a progress   monitor|w|topic|partition                value: zigzag watermark | u8 1 where idle
  *
  * All of a monitor is in one partition of that topic, so a reader sees parts before the progress that covers them. What
@@ -174,55 +174,59 @@ void mill__input_write_drift(struct mill__input *input)
  * The panes topic
  * --------------------------------------------------------------------------------------------- */
 
-struct sending {
-    struct mill__input *input;
-    struct mill__contributor *contributor;
-};
-
-static void send_value(struct sending *s, struct mill_slice value)
+static void send_value(struct mill__input *input, const struct mill__plan_monitor *monitor, struct mill_slice value)
 {
-    struct mill__shard *shard = s->input->shard;
-    const char *name = s->contributor->monitor->spec.name;
+    struct mill__shard *shard = input->shard;
 
-    mill__shard_send(shard, shard->panes_topic, mill__panes_partition(shard->engine, name),
+    mill__shard_send(shard, shard->panes_topic, mill__panes_partition(shard->engine, monitor->spec.name),
                      mill_buffer_slice(&shard->key), value);
     atomic_fetch_add_explicit(&shard->announced, 1, memory_order_relaxed);
 }
 
-static void send_part(void *context, const struct mill_drift_part *part)
+void mill__input_send_part(struct mill__input *input, const struct mill__plan_monitor *monitor,
+                           enum mill_part_kind kind, const struct mill_drift_part *part)
 {
-    struct sending *s = context;
-    struct mill_buffer *key = &s->input->shard->key;
+    struct mill_buffer *key = &input->shard->key;
 
     mill_buffer_reset(key);
-    mill_buffer_printf(key, "%s|p|%s|%d|%lld|%u", s->contributor->monitor->spec.name, s->input->stage->topic,
-                       s->input->number, (long long)part->start_us, part->part);
-    send_value(s, part->bytes);
+    mill_buffer_printf(key, "%s|%s|%s|%d|%lld|%u", monitor->spec.name, mill__part_names[kind], input->stage->topic,
+                       input->number, (long long)part->start_us, part->part);
+    send_value(input, monitor, part->bytes);
 }
 
-static void send_progress(struct sending *s)
+static void send_progress(struct mill__input *input, const struct mill__plan_monitor *monitor,
+                          const struct mill__told *told)
 {
-    struct mill__shard *shard = s->input->shard;
+    struct mill__shard *shard = input->shard;
 
     mill_buffer_reset(&shard->key);
-    mill_buffer_printf(&shard->key, "%s|w|%s|%d", s->contributor->monitor->spec.name, s->input->stage->topic,
-                       s->input->number);
+    mill_buffer_printf(&shard->key, "%s|w|%s|%d", monitor->spec.name, input->stage->topic, input->number);
     mill_buffer_reset(&shard->text);
-    mill_buffer_add_zigzag(&shard->text, s->contributor->progress_us);
-    mill_buffer_add_byte(&shard->text, s->contributor->is_idle);
-    send_value(s, mill_buffer_slice(&shard->text));
+    mill_buffer_add_zigzag(&shard->text, told->progress_us);
+    mill_buffer_add_byte(&shard->text, told->is_idle);
+    send_value(input, monitor, mill_buffer_slice(&shard->text));
 }
 
-static void tell_progress(struct sending *s, int64_t watermark_us, bool is_idle)
+void mill__input_tell_progress(struct mill__input *input, const struct mill__plan_monitor *monitor,
+                               struct mill__told *told, int64_t watermark_us, bool is_idle)
 {
-    struct mill__contributor *contributor = s->contributor;
-
-    if (!contributor->is_known || watermark_us > contributor->progress_us || is_idle != contributor->is_idle) {
-        contributor->progress_us = watermark_us > contributor->progress_us ? watermark_us : contributor->progress_us;
-        contributor->is_idle = is_idle;
-        contributor->is_known = true;
-        send_progress(s);
+    if (!told->is_known || watermark_us > told->progress_us || is_idle != told->is_idle) {
+        told->progress_us = watermark_us > told->progress_us ? watermark_us : told->progress_us;
+        told->is_idle = is_idle;
+        told->is_known = true;
+        send_progress(input, monitor, told);
     }
+}
+
+struct sending {
+    struct mill__input *input;
+    const struct mill__plan_monitor *monitor;
+};
+
+static void send_counts(void *context, const struct mill_drift_part *part)
+{
+    struct sending *s = context;
+    mill__input_send_part(s->input, s->monitor, MILL_PART_COUNTS, part);
 }
 
 /* One that sleeps is not waited for, so all that it has is handed over. */
@@ -242,12 +246,13 @@ void mill__input_send_drift(struct mill__input *input)
     adopt_references(input);
     for (uint32_t i = 0; i < input->contributors.count; i++) {
         struct mill__contributor *contributor = &input->contributors.at[i];
-        struct sending s = {input, contributor};
+        struct sending s = {input, contributor->monitor};
         int64_t watermark_us = mill__contributor_watermark(contributor, shard->plan->project, complete_us);
         int64_t limit_us = hand_over_limit(input, contributor->monitor->spec.every_us, watermark_us, is_idle);
         if (limit_us != INT64_MIN) {
-            mill_drift_counter_take(contributor->counter, limit_us, send_part, &s);
+            mill_drift_counter_take(contributor->counter, limit_us, send_counts, &s);
         }
-        tell_progress(&s, watermark_us, is_idle && input->stage->index == 0);
+        mill__input_tell_progress(input, contributor->monitor, &contributor->told, watermark_us,
+                                  is_idle && input->stage->upstream_count == 0);
     }
 }

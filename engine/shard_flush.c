@@ -28,6 +28,9 @@ static void fill_batch(struct mill__shard *shard)
     }
     for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
         if (input->applied.applied_offset >= 0 && is_writable(input->task)) {
+            if (input->join.join != NULL) {
+                mill__input_write_join(input);
+            }
             mill__input_write_drift(input);
             mill__meta_write(shard->batch, input->stage->topic, input->number, &input->applied, &shard->scratch);
         }
@@ -89,6 +92,9 @@ static void tell_others(struct mill__shard *shard)
 {
     for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
         if (is_writable(input->task)) {
+            if (input->join.join != NULL) {
+                mill__input_send_joined(input);
+            }
             mill__input_send_drift(input);
             mill__input_announce(input);
         }
@@ -120,6 +126,7 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
         }
     }
     sum_table_stats(shard);
+    mill__shard_count_joins(shard);
     shard->flush_count++;
     atomic_store_explicit(&shard->settled, settle, memory_order_release);
     shard->flushed_ns = mill_clock_mono_ns();

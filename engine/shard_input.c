@@ -100,10 +100,8 @@ static int check_applied(struct mill__input *input, int64_t low, int64_t high, s
 /* All partitions of all earlier stages: one that has sent nothing yet holds windows open as well. */
 static void list_upstreams(const struct mill__input *input, struct mill__upstreams *upstreams)
 {
-    for (uint32_t stage = 0; stage < input->stage->index; stage++) {
-        int32_t count = stage == 0 ? input->shard->engine->source_partitions[input->stage->source]
-                                   : input->shard->plan->partition_count;
-        for (int32_t p = 0; p < count; p++) {
+    for (uint32_t stage = 0; stage < input->stage->upstream_count; stage++) {
+        for (int32_t p = 0; p < input->stage->upstream_partitions[stage]; p++) {
             mill__upstreams_find(upstreams, stage, p);
         }
     }
@@ -159,10 +157,11 @@ static void free_input(struct mill__input *input)
     mill_gauge_unset(input->lag);
     mill_gauge_unset(input->watermark);
     mill__pass_clear(&input->pass);
-    if (input->stage->index == 0) {
+    if (input->stage->upstream_count == 0) {
         mill__admission_clear(&input->admission);
     }
     mill__contributors_clear(&input->contributors);
+    mill__input_clear_join(input);
     mill__upstreams_clear(&input->loaded);
     mill__upstreams_clear(&input->applied.upstreams);
     free(input->records);
@@ -194,11 +193,11 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
     shard->inputs = input;
     task->input_count++;
     register_input_metrics(input);
-    mill__pass_init(&input->pass, shard->plan, &shard->plan->flows[stage->source], stage->index, stage->index,
-                    task->tables);
+    mill__pass_init(&input->pass, shard->plan, stage->flow, stage->index, stage->index, task->tables);
     int rc = find_position(input, ret_offset, err);
     rc = rc < 0 ? rc : mill__input_open_drift(input, err);
-    if (stage->index == 0) {
+    rc = rc < 0 || stage->joins == NULL ? rc : mill__input_open_join(input, err);
+    if (stage->upstream_count == 0) {
         mill__admission_init(&input->admission, &shard->plan->project->sources[stage->source],
                              input->applied.newest_us);
     }
@@ -209,6 +208,9 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
     input->data_ns = mill_clock_mono_ns();
     mill__input_announce(input);
     mill__input_send_drift(input);
+    if (stage->joins != NULL) {
+        mill__input_send_joined(input);
+    }
     *ret_user = input;
     mill_log(MILL_LOG_INFO, "engine", "shard %u takes topic '%s' partition %d from offset %lld", shard->index,
              stage->topic, number, (long long)*ret_offset);
@@ -370,7 +372,7 @@ int mill__input_load(struct mill__input *input, struct mill_error *err)
         input->data_ns = mill_clock_mono_ns();
     }
     mill__pass_begin(&input->pass, input->record_count);
-    if (input->stage->index == 0) {
+    if (input->stage->upstream_count == 0) {
         int rc = decode_source(input, err);
         mill__shard_set_trouble(shard, MILL__TROUBLE_REGISTRY, rc == MILL_EUNAVAIL);
         if (rc < 0) {
@@ -381,6 +383,7 @@ int mill__input_load(struct mill__input *input, struct mill_error *err)
     }
     mill_counter_add(shard->metrics.records[mill__plan_topic_number(shard->plan, input->stage)], input->record_count);
     mill__shard_send_dead_letters(input);
+    mill__input_read_labels(input);
     mill__pass_prepare(&input->pass);
     mill__pass_skip_dead(&input->pass);
     input->is_loaded = true;
@@ -414,7 +417,7 @@ static void note_applied(struct mill__input *input, uint32_t from, uint32_t to)
         if (live && t > input->applied.newest_us) {
             input->applied.newest_us = t;
         }
-        if (input->stage->index > 0) {
+        if (input->stage->upstream_count > 0) {
             note_upstream(input, &input->origins[row], live ? t : INT64_MIN);
         }
     }
@@ -426,7 +429,7 @@ static void observe(struct mill__input *input, uint32_t from)
     struct mill__shard *shard = input->shard;
     int64_t produced_us = input->records[from].broker_time_us;
 
-    if (produced_us >= 0 && input->stage->index == 0) {
+    if (produced_us >= 0 && input->stage->upstream_count == 0) {
         mill_histogram_observe(shard->metrics.latency_seconds, (double)(mill_clock_wall_us() - produced_us) / 1e6);
     }
     int64_t end = mill_partition_end_offset(input->partition);
@@ -434,7 +437,7 @@ static void observe(struct mill__input *input, uint32_t from)
         int64_t lag = end - input->applied.applied_offset - 1;
         mill_gauge_set(input->lag, (double)(lag > 0 ? lag : 0));
     }
-    if (input->applied.newest_us != INT64_MIN) {
+    if (input->applied.newest_us != INT64_MIN && input->stage->joins == NULL) {
         int64_t lateness_us = shard->plan->project->sources[input->stage->source].allowed_lateness_us;
         mill_gauge_set(input->watermark, (double)(input->applied.newest_us - lateness_us) / 1e6);
     }
@@ -460,6 +463,10 @@ void mill__input_emit(struct mill__input *input)
     sink.context = input;
     mill__pass_emit(&input->pass, &sink);
     if (to > from) {
+        mill__input_send_labels(input, from, to);
+        if (input->join.join != NULL) {
+            mill__input_join_rows(input, from, to);
+        }
         note_applied(input, from, to);
         observe(input, from);
         note_moved(input->shard, to - from);

@@ -5,6 +5,8 @@
  *
  *   shard.c         the loop            shard_input.c   assignment, batches    shard_output.c   where results go
  *   shard_flush.c   write-back          shard_online.c  fences of Redis        shard_rebuild.c  rows that it has lost
+ *   shard_drift.c   counts of monitors  shard_feed.c    scores and labels on   shard_join.c     where they meet
+ *                                                       their way to meet
  *
  *   engine > shard > task   partition number n: the state of all views there
  *                  > input  (topic, n): one pass over its current batch; inputs of one merge group and number are
@@ -21,6 +23,7 @@
 #include "engine/admit_internal.h"
 #include "engine/contributor_internal.h"
 #include "engine/encode_internal.h"
+#include "engine/labels_internal.h"
 #include "engine/meta_internal.h"
 #include "engine/pass_internal.h"
 #include "engine/rekey_internal.h"
@@ -51,6 +54,15 @@ struct mill__task {
     struct mill_view_table **tables;
 };
 
+/* The join of a monitor, as far as one partition of its keys goes. */
+struct mill__join_input {
+    struct mill_join *join;    /* NULL: it is an input of events */
+    struct mill_buffer prefix; /* of its keys in RocksDB */
+    bool is_defined;           /* RocksDB knows what it is made of */
+    struct mill__told told;
+    struct mill_join_status counted; /* by the shard's metrics */
+};
+
 struct mill__input {
     struct mill__input *next;
     struct mill__shard *shard;
@@ -69,6 +81,8 @@ struct mill__input {
     struct mill__upstreams loaded;          /* stages behind 0: what was taken into batches */
     struct mill__input_meta applied;        /* what has been folded and sent out */
     struct mill__contributors contributors; /* of drift monitors */
+    struct mill_column *label_values;       /* per feed of the stage: of the batch */
+    struct mill__join_input join;           /* where scores and labels meet */
     int64_t announced_us;                   /* to later stages, with announced_idle; INT64_MIN: nothing yet */
     bool announced_idle, has_announced;
     int64_t data_ns; /* monotonic time of the last record, for max_idle */
@@ -76,12 +90,17 @@ struct mill__input {
     struct mill_metric *lag, *watermark;
 };
 
+struct mill__label_metrics {
+    struct mill_metric *joined, *expired, *unclaimed, *too_many, *keyless, *odd, *pending;
+};
+
 /* Counters of a shard; each is written by its thread only. */
 struct mill__shard_metrics {
-    struct mill_metric **records;  /* per topic of the plan */
-    struct mill_metric **rejected; /* per topic and reason */
-    struct mill_metric **rows;     /* per view */
-    struct mill_metric **scores;   /* per model */
+    struct mill_metric **records;       /* per topic of the plan */
+    struct mill_metric **rejected;      /* per topic and reason */
+    struct mill_metric **rows;          /* per view */
+    struct mill_metric **scores;        /* per model */
+    struct mill__label_metrics *labels; /* per monitor */
     struct mill_metric *late_dropped, *late_applied, *duplicates, *null_warnings, *undeliverable;
     struct mill_metric *batch_seconds, *latency_seconds, *flush_seconds;
     struct mill_metric *entities, *state_bytes, *evicted, *cold_reads, *events_dropped;
@@ -107,13 +126,16 @@ struct mill__shard {
     struct mill_producer *producer;
     unsigned *stage_topics; /* producer topic per topic of the plan */
     unsigned *view_topics;  /* producer topic per view with `topic:` */
-    unsigned scores_topic, dead_letter_topic, panes_topic;
+    unsigned scores_topic, dead_letter_topic, panes_topic, labels_topic;
     struct mill_online *online;
     uint32_t *online_views;         /* index in the online store per view, UINT32_MAX: not online */
     struct mill_decoder **decoders; /* per source */
 
     struct mill__task *tasks;
     struct mill__input *inputs;
+
+    struct mill_batch meeting; /* one row, on its way to a join */
+    struct mill_arena meeting_arena;
 
     struct mill_kv_batch *batch;
     bool batch_is_pending; /* serialised, but the disk refused it */
@@ -192,6 +214,30 @@ int mill__input_open_drift(struct mill__input *input, struct mill_error *err) MI
 void mill__input_send_drift(struct mill__input *input);
 /* Adds what is counted to the shard's write batch. */
 void mill__input_write_drift(struct mill__input *input);
+void mill__input_send_part(struct mill__input *input, const struct mill__plan_monitor *monitor,
+                           enum mill_part_kind kind, const struct mill_drift_part *part);
+/* Where it is news. */
+void mill__input_tell_progress(struct mill__input *input, const struct mill__plan_monitor *monitor,
+                               struct mill__told *told, int64_t watermark_us, bool is_idle);
+
+/* shard_feed.c */
+/* Labels of the loaded batch, where a monitor has its labels from there. */
+void mill__input_read_labels(struct mill__input *input);
+/* Rows from <= i < to of the batch go on to the joins. */
+void mill__input_send_labels(struct mill__input *input, uint32_t from, uint32_t to);
+void mill__input_send_scores(struct mill__input *input, const struct mill__plan_model *model,
+                             const struct mill_column *score, uint32_t from, uint32_t to);
+
+/* shard_join.c; the first four: where the input's stage joins */
+/* Finds what waited before. MILL_EDATA: it is damaged. */
+int mill__input_open_join(struct mill__input *input, struct mill_error *err) MILL_MUST_CHECK;
+void mill__input_join_rows(struct mill__input *input, uint32_t from, uint32_t to);
+/* Joins what can be joined: records to the labels topic, closed panes and how far it is to the panes topic. */
+void mill__input_send_joined(struct mill__input *input);
+/* Adds what has changed to the shard's write batch. */
+void mill__input_write_join(struct mill__input *input);
+void mill__input_clear_join(struct mill__input *input);
+void mill__shard_count_joins(struct mill__shard *shard);
 
 /* shard_flush.c */
 /* Everything out and acknowledged, then state and applied offsets into RocksDB. MILL_ERETRY/MILL_EUNAVAIL: not now,

@@ -32,7 +32,7 @@ int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err)
     MILL_TRY(mill_producer_open(&shard->engine->kafka, on_undeliverable, shard, &shard->producer, err));
     shard->stage_topics = mill_calloc(shard->plan->topic_count, sizeof(unsigned));
     for (uint32_t t = 0; t < shard->plan->topic_count; t++) {
-        if (shard->plan->topics[t]->index > 0) {
+        if (shard->plan->topics[t]->upstream_count > 0) {
             shard->stage_topics[t] = mill_producer_topic(shard->producer, shard->plan->topics[t]->topic);
         }
     }
@@ -45,8 +45,11 @@ int mill__shard_open_outputs(struct mill__shard *shard, struct mill_error *err)
     shard->scores_topic = mill_producer_topic(shard->producer, project->output.scores_topic);
     if (shard->plan->monitor_count > 0) {
         shard->panes_topic = mill_producer_topic(shard->producer, project->output.drift_panes_topic);
+        shard->labels_topic = mill_producer_topic(shard->producer, project->output.labels_topic);
     }
     shard->dead_letter_topic = mill_producer_topic(shard->producer, project->output.dead_letter_topic);
+    mill_arena_init(&shard->meeting_arena, 0);
+    mill_batch_init(&shard->meeting, &mill__join_schema, 1, &shard->meeting_arena);
     if (project->online_store.redis) {
         struct mill_online_options options = project->online_store.options;
         options.window_bytes = ONLINE_WINDOW_BYTES;
@@ -60,6 +63,7 @@ void mill__shard_close_outputs(struct mill__shard *shard)
 {
     mill_producer_close(shard->producer, 10000);
     mill_online_close(shard->online);
+    mill_arena_clear(&shard->meeting_arena);
     free(shard->stage_topics);
     free(shard->view_topics);
 }
@@ -156,6 +160,7 @@ static void on_scored(void *context, struct mill__pass *pass, const struct mill_
 {
     struct mill__input *input = context;
     mill__contributors_count(&input->contributors, model, &pass->batch, score, from, to);
+    mill__input_send_scores(input, model, score, from, to);
 }
 
 static void on_forward(void *context, struct mill__pass *pass, const struct mill__stage *stage, uint32_t row)
@@ -163,7 +168,7 @@ static void on_forward(void *context, struct mill__pass *pass, const struct mill
     struct mill__input *input = context;
     struct mill__shard *shard = input->shard;
     struct mill__rekey_origin origin = {
-        .source_partition = input->stage->index == 0 ? input->number : input->origins[row].source_partition,
+        .source_partition = input->stage->upstream_count == 0 ? input->number : input->origins[row].source_partition,
         .source_offset = pass->batch.offset[row],
         .upstream_stage = input->stage->index,
         .upstream_partition = input->number,
@@ -183,6 +188,12 @@ static void on_forward(void *context, struct mill__pass *pass, const struct mill
 const struct mill__sink mill__shard_sink = {
     .row = on_row, .score = on_score, .scored = on_scored, .forward = on_forward};
 
+static const char *source_name(const struct mill__input *input)
+{
+    const struct mill__plan_monitor *joins = input->stage->joins;
+    return joins != NULL ? joins->spec.name : input->shard->plan->project->sources[input->stage->source].spec.name;
+}
+
 void mill__shard_send_dead_letters(struct mill__input *input)
 {
     struct mill__shard *shard = input->shard;
@@ -192,7 +203,7 @@ void mill__shard_send_dead_letters(struct mill__input *input)
         const struct mill_reject *reject = &input->pass.rejects.at[i];
         const struct mill_record *record = &input->records[reject->row];
         struct mill__dead_letter letter = {
-            .source = shard->plan->project->sources[input->stage->source].spec.name,
+            .source = source_name(input),
             .topic = input->stage->topic,
             .partition = input->number,
             .offset = record->offset,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Monitors through the whole engine against librdkafka's mock broker: rows of three stages counted in two partitions
- * each, parts and progress through the panes topic, and what the evaluator says, next to an offline run over the same
- * events: the same records but for the time of writing, none of them twice, in JSON and in Avro.
+ * each, labels that come up to five hours later in two partitions of their own, parts and progress through the panes
+ * topic, and what the evaluator says, next to an offline run over the same events: the same records but for the time of
+ * writing, none of them twice, in JSON and in Avro.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,7 @@
 #include "stream_fixture.h"
 #include "tests/drift/record_oracle.h"
 
-enum { EVENTS = 6000, USERS = 40, MERCHANTS = 7, STEP_MS = 60000 };
+enum { EVENTS = 6000, USERS = 40, MERCHANTS = 7, STEP_MS = 60000, DELAY_STEPS = 300 };
 
 static const char project_text[] =
     "project: shop\n"
@@ -37,10 +38,16 @@ static const char project_text[] =
     "    topic: shop.events\n"
     "    key: user_id\n"
     "    message_format: json\n"
-    "    fields: {user_id: string, ts: timestamp_millis, amount: float64, merchant: "
+    "    fields: {order_id: int64, user_id: string, ts: timestamp_millis, amount: float64, merchant: "
     "string, country: string}\n"
     "    timestamp_field: ts\n"
     "    allowed_lateness: 1m\n"
+    "  - name: verdicts\n"
+    "    topic: shop.verdicts\n"
+    "    message_format: json\n"
+    "    fields: {order_id: int64, ts: timestamp_millis, loss: float64}\n"
+    "    timestamp_field: ts\n"
+    "    allowed_lateness: 10m\n"
     "feature_views:\n"
     "  - name: user_stats\n"
     "    entities: [user]\n"
@@ -78,7 +85,8 @@ static const char project_text[] =
     "    by: country\n"
     "    max_segments: 2\n"
     "    reference: {from: 2023-11-15, to: 2023-11-16}\n"
-    "    rule: {kind: default, min_samples: 50}\n"
+    "    rule: {kind: default, min_samples: 50, min_labelled: 100, auc_min: 0.5}\n"
+    "    labels: {source: verdicts, key: order_id, label: loss > 10, horizon: 4h}\n"
     "  - model: fraud\n"
     "    name: fraud_article\n"
     "    window: 12h\n"
@@ -86,8 +94,14 @@ static const char project_text[] =
     "    rule: article\n"
     "    reference: {rows: 1000}\n";
 
-static const char *const topics[] = {"shop.events", "shop.merchant_stats.rekey", "shop.country_stats.rekey",
-                                     "shop.scores", NULL};
+static const char *const topics[] = {"shop.events",
+                                     "shop.verdicts",
+                                     "shop.merchant_stats.rekey",
+                                     "shop.country_stats.rekey",
+                                     "shop.drift.join.fraud",
+                                     "shop.labels",
+                                     "shop.scores",
+                                     NULL};
 static const char *const single_topics[] = {"shop.dead_letter",
                                             "shop.drift.panes",
                                             "shop.drift.references",
@@ -124,8 +138,53 @@ static int make_event(int64_t i, char *text, size_t size)
     if (i % 5 != 0) {
         snprintf(merchant, sizeof(merchant), ",\"merchant\":\"m%lld\"", (long long)(i * 31 % MERCHANTS));
     }
-    return snprintf(text, size, "{\"user_id\":\"u%lld\",\"ts\":%lld,\"amount\":%lld.25,\"country\":\"%s\"%s}",
-                    (long long)(i * 7919 % USERS), ts, amount, i % 3 == 0 ? "DE" : "FR", merchant);
+    return snprintf(text, size,
+                    "{\"order_id\":%lld,\"user_id\":\"u%lld\",\"ts\":%lld,\"amount\":%lld.25,\"country\":\"%s\"%s}",
+                    (long long)i, (long long)(i * 7919 % USERS), ts, amount, i % 3 == 0 ? "DE" : "FR", merchant);
+}
+
+/* When the verdict on an order comes, in steps: for some after the horizon, for one in nine never (-1). */
+static int64_t verdict_step(int64_t i)
+{
+    return i % 9 == 4 ? -1 : i + i * 7349 % DELAY_STEPS;
+}
+
+static void make_verdict(int64_t i, char *text, size_t size)
+{
+    long long ts = 1700006400000 + verdict_step(i) * STEP_MS + 1000;
+    snprintf(text, size, "{\"order_id\":%lld,\"ts\":%lld,\"loss\":%s}", (long long)i, ts,
+             i % 13 == 0            ? "null"
+             : i * 37 % 500 % 7 < 3 ? "12.5"
+                                    : "3");
+}
+
+/* Verdicts that come in steps from <= step < to, as they come: each() gets order and text. */
+static void each_verdict(int64_t from, int64_t to, void (*each)(void *context, int64_t order, const char *text),
+                         void *context)
+{
+    char text[128];
+
+    for (int64_t step = from; step < to; step++) {
+        for (int64_t i = step < DELAY_STEPS ? 0 : step - DELAY_STEPS; i <= step && i < EVENTS; i++) {
+            if (verdict_step(i) == step) {
+                make_verdict(i, text, sizeof(text));
+                each(context, i, text);
+            }
+        }
+    }
+}
+
+static void send_verdict(void *context, int64_t order, const char *text)
+{
+    char key[16];
+    snprintf(key, sizeof(key), "v%lld", (long long)(order % 17));
+    stream_send(context, "shop.verdicts", -1, key, text);
+}
+
+static void write_verdict(void *context, int64_t order, const char *text)
+{
+    (void)order;
+    fprintf(context, "%s\n", text);
 }
 
 static void produce(struct stream *s, int64_t from, int64_t to)
@@ -137,6 +196,7 @@ static void produce(struct stream *s, int64_t from, int64_t to)
         snprintf(key, sizeof(key), "u%lld", (long long)(i * 7919 % USERS));
         stream_send(s, "shop.events", -1, key, text);
     }
+    each_verdict(from, to == EVENTS ? EVENTS + DELAY_STEPS : to, send_verdict, s);
     stream_sync(s);
 }
 
@@ -233,8 +293,9 @@ static void run_offline(struct stream *s)
     struct mill_project *project;
     struct mill_offline_summary summary;
     struct mill_error err = {0};
-    char input[160], out[160], text[256];
+    char input[160], verdicts[160], out[160], text[256];
 
+    snprintf(verdicts, sizeof(verdicts), "%s/verdicts.jsonl", s->dir);
     snprintf(input, sizeof(input), "%s/events.jsonl", s->dir);
     snprintf(out, sizeof(out), "%s/out", s->dir);
     FILE *file = fopen(input, "w");
@@ -244,10 +305,14 @@ static void run_offline(struct stream *s)
         fprintf(file, "%s\n", text);
     }
     fclose(file);
+    file = fopen(verdicts, "w");
+    assert_non_null(file);
+    each_verdict(0, EVENTS + DELAY_STEPS, write_verdict, file);
+    fclose(file);
     assert_int_equal(mill_project_load(s->project_file, &project_options, &project, &problems, &err), MILL_OK);
     mill_problems_clear(&problems);
-    const struct mill_offline_input inputs[] = {{"events", input}};
-    struct mill_offline_options options = {.inputs = inputs, .input_count = 1, .output_dir = out};
+    const struct mill_offline_input inputs[] = {{"events", input}, {"verdicts", verdicts}};
+    struct mill_offline_options options = {.inputs = inputs, .input_count = 2, .output_dir = out};
     assert_int_equal(mill_offline_run(project, &options, &summary, &err), MILL_OK);
     assert_int_equal(summary.scores, EVENTS);
     mill_project_free(project);

@@ -121,18 +121,18 @@ static void test_announced(void **state)
     (void)state;
     mill__upstream_announce(mill__upstreams_find(&upstreams, 0, 0), 70, false);
     mill__upstreams_find(&upstreams, 0, 1);
-    assert_true(mill__upstreams_announced(&upstreams, &is_idle) == INT64_MIN);
+    assert_true(mill__upstreams_complete(&upstreams, 0, UINT32_MAX, &is_idle) == INT64_MIN);
     assert_false(is_idle);
     mill__upstream_announce(mill__upstreams_find(&upstreams, 0, 1), INT64_MIN, true);
-    assert_true(mill__upstreams_announced(&upstreams, &is_idle) == 70);
+    assert_true(mill__upstreams_complete(&upstreams, 0, UINT32_MAX, &is_idle) == 70);
     assert_false(is_idle);
     mill__upstream_announce(mill__upstreams_find(&upstreams, 1, 1), 50, false);
-    assert_true(mill__upstreams_announced(&upstreams, &is_idle) == 50);
+    assert_true(mill__upstreams_complete(&upstreams, 0, UINT32_MAX, &is_idle) == 50);
     mill__upstream_announce(mill__upstreams_find(&upstreams, 1, 1), 40, false); /* never back */
-    assert_true(mill__upstreams_announced(&upstreams, &is_idle) == 50);
+    assert_true(mill__upstreams_complete(&upstreams, 0, UINT32_MAX, &is_idle) == 50);
     mill__upstream_announce(mill__upstreams_find(&upstreams, 1, 1), 50, true);
     mill__upstream_announce(mill__upstreams_find(&upstreams, 0, 0), 70, true);
-    assert_true(mill__upstreams_announced(&upstreams, &is_idle) == 70);
+    assert_true(mill__upstreams_complete(&upstreams, 0, UINT32_MAX, &is_idle) == 70);
     assert_true(is_idle);
     mill__upstreams_clear(&upstreams);
 }

@@ -25,7 +25,7 @@ static uint32_t carried[] = {0, 1, 2, 3, 4};
 static struct mill__stage stage_of(const struct mill_entity *entity)
 {
     struct mill__stage stage = {.topic = "p.v.rekey",
-                                .index = 3,
+                                .upstream_count = 3,
                                 .entity = entity,
                                 .key_columns = {3, 1},
                                 .carried = carried,
@@ -136,9 +136,9 @@ static void test_refuses_other_bytes(void **state)
     other.carried_hash = mill__rekey_layout_hash(&schema, &other);
     assert_int_equal(mill__rekey_decode(&other, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_EDATA);
     assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_OK);
-    stage.index = 2; /* a stage hears of earlier ones only */
+    stage.upstream_count = 2; /* a stage hears of earlier ones only */
     assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_EDATA);
-    stage.index = 3;
+    stage.upstream_count = 3;
     bytes.p[0] = 1;
     assert_int_equal(mill__rekey_decode(&stage, mill_buffer_slice(&bytes), &batch, 0, &back), MILL_EDATA);
     assert_int_equal(back.kind, MILL__REKEY_NEITHER);

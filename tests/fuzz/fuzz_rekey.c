@@ -22,7 +22,7 @@ static bool is_same(const struct mill__rekey_origin *a, const struct mill__rekey
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     /* A hash of zeros, which mutations keep. */
-    struct mill__stage stage = {.topic = "t", .index = 3, .carried = carried, .carried_count = 5};
+    struct mill__stage stage = {.topic = "t", .upstream_count = 3, .carried = carried, .carried_count = 5};
     struct mill_buffer head = {0}, again = {0};
     struct mill_arena arena;
     struct mill_batch batch, second;
