@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""compare_drift.py NAME EXPECTED GOT: two files of drift reports, alerts or triggers, by id: the same ids, each with the same record but for
+"""compare_drift.py NAME EXPECTED GOT: two files of drift reports, alerts, triggers or joined labels, by id: the same ids, each with the same record but for
 the time of writing; what came twice must have come the same. --once: nothing may have come twice."""
 import json
 import sys
