@@ -94,6 +94,17 @@ int mill_cli_drift_build(const struct mill_profile_spec *spec, const struct mill
                          struct mill_profile **ret_profile, struct mill_error *err) MILL_MUST_CHECK;
 
 /* ------------------------------------------------------------------------------------------------
+ * Status (drift_status.c; performance by drift_status_performance.c, nothing where no monitor has labels)
+ * --------------------------------------------------------------------------------------------- */
+
+void mill_cli_drift_performance_text(const struct mill_cli_scrape *scrape, struct mill_buffer *out);
+void mill_cli_drift_performance_json(const struct mill_cli_scrape *scrape, struct mill_json_writer *w);
+/* "-" and null where it is NaN. */
+void mill_cli_drift_number(struct mill_buffer *out, double value, int width);
+void mill_cli_drift_json_number(struct mill_json_writer *w, const char *key, double value);
+void mill_cli_drift_json_label(struct mill_json_writer *w, const char *key, struct mill_slice value);
+
+/* ------------------------------------------------------------------------------------------------
  * Comparison (drift_compare.c; shown by drift_compare_text.c and drift_compare_json.c)
  * --------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tidemill drift status: what the monitors of a running engine say, from its /metrics: the newest window of each
- * feature, worst first. */
+ * feature, worst first, and how good the models are. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,8 @@ static const struct mill_cli_option status_options[] = {
 static const struct mill_cli_command status_command = {
     .name = "drift status",
     .arguments = "",
-    .summary = "Shows what the drift monitors of a running engine say of their newest window, worst first. An engine\n"
+    .summary = "Shows what the drift monitors of a running engine say of their newest window, worst first,\n"
+               "and how good the models are where labels come. An engine\n"
                "knows the monitors that it evaluates; where several processes run, ask each.",
     .examples = "  tidemill drift status -c flights.yaml\n",
     .options = status_options,
@@ -111,7 +112,7 @@ static enum mill_severity severity_of(const struct line *line)
     return line->severity >= 2 ? MILL_SEVERITY_MAJOR : line->severity >= 1 ? MILL_SEVERITY_MINOR : MILL_SEVERITY_NONE;
 }
 
-static void add_number(struct mill_buffer *out, double value, int width)
+void mill_cli_drift_number(struct mill_buffer *out, double value, int width)
 {
     if (isnan(value)) {
         mill_buffer_printf(out, " %*s", width, "-");
@@ -142,21 +143,21 @@ static void write_text(const struct lines *lines, struct mill_buffer *out)
         } else {
             mill_buffer_printf(out, " %10.0f", line->samples);
         }
-        add_number(out, line->psi, 8);
-        add_number(out, line->ks, 8);
-        add_number(out, line->pvalue, 10);
-        add_number(out, line->null_ratio, 8);
+        mill_cli_drift_number(out, line->psi, 8);
+        mill_cli_drift_number(out, line->ks, 8);
+        mill_cli_drift_number(out, line->pvalue, 10);
+        mill_cli_drift_number(out, line->null_ratio, 8);
         mill_buffer_add_byte(out, '\n');
     }
 }
 
-static void write_label(struct mill_json_writer *w, const char *key, struct mill_slice value)
+void mill_cli_drift_json_label(struct mill_json_writer *w, const char *key, struct mill_slice value)
 {
     mill_json_write_key(w, key);
     mill_json_write_string(w, value);
 }
 
-static void write_number(struct mill_json_writer *w, const char *key, double value)
+void mill_cli_drift_json_number(struct mill_json_writer *w, const char *key, double value)
 {
     mill_json_write_key(w, key);
     if (isnan(value)) {
@@ -166,7 +167,7 @@ static void write_number(struct mill_json_writer *w, const char *key, double val
     }
 }
 
-static void write_json(const struct lines *lines, struct mill_buffer *out)
+static void write_json(const struct lines *lines, const struct mill_cli_scrape *scrape, struct mill_buffer *out)
 {
     struct mill_json_writer w;
 
@@ -177,20 +178,21 @@ static void write_json(const struct lines *lines, struct mill_buffer *out)
     for (uint32_t i = 0; i < lines->count; i++) {
         const struct line *line = &lines->at[i];
         mill_json_write_object_begin(&w);
-        write_label(&w, "monitor", line->monitor);
-        write_label(&w, "model", line->model);
-        write_label(&w, "feature", line->feature);
-        write_label(&w, "segment", line->segment);
+        mill_cli_drift_json_label(&w, "monitor", line->monitor);
+        mill_cli_drift_json_label(&w, "model", line->model);
+        mill_cli_drift_json_label(&w, "feature", line->feature);
+        mill_cli_drift_json_label(&w, "segment", line->segment);
         mill_json_write_key(&w, "severity");
         mill_json_write_cstr(&w, mill_severity_name(severity_of(line)));
-        write_number(&w, "samples", line->samples);
-        write_number(&w, "psi", line->psi);
-        write_number(&w, "ks_statistic", line->ks);
-        write_number(&w, "ks_pvalue", line->pvalue);
-        write_number(&w, "null_ratio", line->null_ratio);
+        mill_cli_drift_json_number(&w, "samples", line->samples);
+        mill_cli_drift_json_number(&w, "psi", line->psi);
+        mill_cli_drift_json_number(&w, "ks_statistic", line->ks);
+        mill_cli_drift_json_number(&w, "ks_pvalue", line->pvalue);
+        mill_cli_drift_json_number(&w, "null_ratio", line->null_ratio);
         mill_json_write_object_end(&w);
     }
     mill_json_write_array_end(&w);
+    mill_cli_drift_performance_json(scrape, &w);
     mill_json_write_object_end(&w);
     mill_buffer_add_byte(out, '\n');
 }
@@ -218,9 +220,10 @@ int mill_cli_drift_status(int argc, char **argv)
                 qsort(lines.at, lines.count, sizeof(*lines.at), by_severity);
             }
             if (cli.json) {
-                write_json(&lines, &out);
+                write_json(&lines, &scrape, &out);
             } else {
                 write_text(&lines, &out);
+                mill_cli_drift_performance_text(&scrape, &out);
             }
             status = mill_cli_write(&out);
         }

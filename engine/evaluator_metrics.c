@@ -19,12 +19,26 @@ static const struct {
     [NULL_RATIO] = {"feature_null_ratio", "Share of rows of the last window without a value."},
 };
 
-/* A feature in a segment, as one monitor sees it; the monitor itself (feature ""); or a counter, of a model (in
+enum performance { AUC, LOG_LOSS, BRIER, ACCURACY, CALIBRATION_ERROR, ROWS, PERFORMANCE_COUNT };
+static const struct {
+    const char *name, *help;
+} performances[PERFORMANCE_COUNT] = {
+    [AUC] = {"model_auc", "AUC over the last window, measured by labels or estimated from the scores alone."},
+    [LOG_LOSS] = {"model_log_loss", "Log loss over the last window."},
+    [BRIER] = {"model_brier_score", "Brier score over the last window."},
+    [ACCURACY] = {"model_accuracy", "Accuracy at the model's threshold over the last window."},
+    [CALIBRATION_ERROR] = {"model_calibration_error", "Expected calibration error over the last window."},
+    [ROWS] = {"model_performance_rows", "Rows of the last window that these numbers are of."},
+};
+
+/* A feature in a segment, as one monitor sees it; the monitor itself (feature ""), or its performance of a kind
+ * (segment); or a counter, of a model (in
  * monitor), by name (in feature) and other label (in segment). */
 struct series {
     struct series *next;
     char *monitor, *feature, *segment;
     struct mill_metric *gauges[GAUGE_COUNT];
+    struct mill_metric *performance[PERFORMANCE_COUNT];
     struct mill_metric *counter, *evaluated;
 };
 
@@ -101,6 +115,36 @@ static void set_result(struct mill__drift_metrics *m, const struct mill_drift_re
         result->row_count == 0 ? (double)NAN : (double)result->null_count / (double)result->row_count);
 }
 
+static void set_performance(struct mill__drift_metrics *m, const struct mill_drift_report *report, const char *kind,
+                            const double values[static PERFORMANCE_COUNT])
+{
+    const char *labels[] = {"model", report->model, "monitor", report->monitor, "kind", kind, NULL};
+    bool is_new;
+    struct series *s = find(m, report->monitor, "", kind, &is_new);
+
+    for (unsigned p = 0; is_new && p < PERFORMANCE_COUNT; p++) {
+        s->performance[p] =
+            mill_metrics_gauge(m->metrics, performances[p].name, performances[p].help, MILL_GAUGE_MAX, labels);
+    }
+    for (unsigned p = 0; p < PERFORMANCE_COUNT; p++) {
+        set(s->performance[p], values[p]);
+    }
+}
+
+static void set_performances(struct mill__drift_metrics *m, const struct mill_drift_report *report)
+{
+    const struct mill_performance *p = &report->performance;
+    const double measured[PERFORMANCE_COUNT] = {p->auc,      p->log_loss,          p->brier,
+                                                p->accuracy, p->calibration_error, (double)p->labelled};
+    const double estimated[PERFORMANCE_COUNT] = {p->estimated_auc,      p->estimated_log_loss, p->estimated_brier,
+                                                 p->estimated_accuracy, (double)NAN,           (double)p->scored};
+
+    if (report->has_performance) {
+        set_performance(m, report, "measured", measured);
+        set_performance(m, report, "estimated", estimated);
+    }
+}
+
 void mill__drift_metrics_report(struct mill__drift_metrics *m, const struct mill_drift_report *report)
 {
     const char *labels[] = {"model", report->model, "monitor", report->monitor, NULL};
@@ -120,6 +164,7 @@ void mill__drift_metrics_report(struct mill__drift_metrics *m, const struct mill
         set_result(m, report, &report->results[i], mill_buffer_cstr(&segment));
     }
     mill_buffer_clear(&segment);
+    set_performances(m, report);
 }
 
 /* labels: "model", its name, another label, its value, NULL. */
@@ -154,6 +199,9 @@ void mill__drift_metrics_unset(struct mill__drift_metrics *m, const char *monito
         }
         for (unsigned g = 0; s->gauges[0] != NULL && g < GAUGE_COUNT; g++) {
             mill_gauge_unset(s->gauges[g]);
+        }
+        for (unsigned p = 0; s->performance[0] != NULL && p < PERFORMANCE_COUNT; p++) {
+            mill_gauge_unset(s->performance[p]);
         }
         if (s->evaluated != NULL) {
             mill_gauge_unset(s->evaluated);

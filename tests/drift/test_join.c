@@ -537,12 +537,66 @@ static void test_late(void **state)
     assert_status(e, 1, 1, 0, 0, 0);
 }
 
+static int load(const char *id, size_t id_size, const char *bytes, size_t size)
+{
+    const struct mill_join_options options = {
+        .horizon_us = 1, .pane_us = MILL_US_PER_HOUR, .threshold = 0.5, .pending_max = 3, .is_stored = true};
+    struct mill_join *join = mill_join_new(&options);
+    struct mill_error err = {0};
+
+    int rc = mill_join_load(join, (struct mill_slice){id, id_size}, (struct mill_slice){bytes, size}, &err);
+    assert_true(rc == MILL_OK || (rc == MILL_EDATA && err.msg[0] != 0));
+    mill_join_free(join);
+    return rc;
+}
+
+/* Each record is refused with one byte less or more, unless that byte is of a key; and where it says what cannot be. */
+static void test_damaged_records(void **state)
+{
+    (void)state;
+    static const char score[] = "e\1\0\0\0\7\0\0\0\0\0\0\0", label[] = "l\1\0\0\0\7\0\0\0\0\0\0\0";
+    static const char nan_score[] = "\4\0\0\0\0\0\0\xf8\x7f", half[] = "\4\0\0\0\0\0\0\xe0\x3f"
+                                                                       "key";
+    char pane[18] = "p\2";
+    struct mill_buffer outcomes_bytes = {0};
+    struct mill_outcomes *outcomes = mill_outcomes_new();
+
+    assert_int_equal(load(score, 13, half, 12), MILL_OK);
+    assert_int_equal(load(score, 13, half, 9), MILL_OK); /* an empty key */
+    assert_int_equal(load(score, 13, half, 8), MILL_EDATA);
+    assert_int_equal(load(score, 12, half, 12), MILL_EDATA);
+    assert_int_equal(load(score, 14, half, 12), MILL_EDATA);
+    assert_int_equal(load(score, 13, nan_score, 9), MILL_EDATA);
+    assert_int_equal(load(label, 13, "\4\1k", 3), MILL_OK);
+    assert_int_equal(load(label, 13, "\4\2k", 3), MILL_EDATA);
+    assert_int_equal(load(label, 13, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\1k", 12), MILL_EDATA); /* no such time */
+    assert_int_equal(load("w", 1, "\4", 1), MILL_OK);
+    assert_int_equal(load("w", 1, "\4\4", 2), MILL_EDATA);
+    assert_int_equal(load("w", 1, "", 0), MILL_EDATA);
+    assert_int_equal(load("ww", 2, "\4", 1), MILL_EDATA);
+    assert_int_equal(load("x", 1, "\4", 1), MILL_EDATA);
+    assert_int_equal(load("", 0, "\4", 1), MILL_EDATA);
+    mill_outcomes_add(outcomes, 0.25, 1, 0.5);
+    mill_outcomes_write(outcomes, &outcomes_bytes);
+    assert_int_equal(load(pane, 18, outcomes_bytes.p, outcomes_bytes.n), MILL_OK);
+    assert_int_equal(load(pane, 17, outcomes_bytes.p, outcomes_bytes.n), MILL_EDATA);
+    assert_int_equal(load(pane, 18, outcomes_bytes.p, outcomes_bytes.n - 1), MILL_EDATA);
+    pane[2] = 1; /* begins where no pane does */
+    assert_int_equal(load(pane, 18, outcomes_bytes.p, outcomes_bytes.n), MILL_EDATA);
+    pane[2] = 0;
+    pane[1] = 0; /* counts are no outcomes */
+    assert_int_equal(load(pane, 18, outcomes_bytes.p, outcomes_bytes.n), MILL_EDATA);
+    mill_buffer_clear(&outcomes_bytes);
+    mill_outcomes_free(outcomes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_crashes),
         cmocka_unit_test(test_many_panes),
+        cmocka_unit_test(test_damaged_records),
         cmocka_unit_test_setup_teardown(test_horizon, setup, teardown),
         cmocka_unit_test_setup_teardown(test_label_before_score, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
