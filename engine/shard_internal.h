@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 #include "engine/admit_internal.h"
+#include "engine/cloud_event_internal.h"
 #include "engine/contributor_internal.h"
 #include "engine/encode_internal.h"
 #include "engine/labels_internal.h"
@@ -134,7 +135,8 @@ struct mill__shard {
     struct mill__task *tasks;
     struct mill__input *inputs;
 
-    struct mill_batch meeting; /* one row, on its way to a join */
+    struct mill__cloud_headers headers; /* of a joined label */
+    struct mill_batch meeting;          /* one row, on its way to a join */
     struct mill_arena meeting_arena;
 
     struct mill_kv_batch *batch;
@@ -179,6 +181,8 @@ extern const struct mill__sink mill__shard_sink; /* context: the input */
 /* Waits where the producer's queue is full. partition -1: by the key. */
 void mill__shard_send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
                       struct mill_slice value);
+/* By the key, with shard->headers. */
+void mill__shard_send_event(struct mill__shard *shard, unsigned topic, struct mill_slice key, struct mill_slice value);
 void mill__shard_send_dead_letters(struct mill__input *input);
 
 /* shard_online.c */

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "engine/encode_drift_internal.h"
 #include "engine/engine_internal.h"
 #include "engine/shard_internal.h"
 
@@ -201,10 +202,15 @@ static void on_matched(void *context, const struct mill_join_match *match)
 {
     struct mill__input *input = context;
     struct mill__shard *shard = input->shard;
+    const struct mill_drift_monitor_spec *spec = &monitor_of(input)->spec;
+    enum mill_format format = shard->plan->project->output.format;
+    char id[33];
 
+    mill_join_match_id(match, spec, id);
+    mill__cloud_headers_set(&shard->headers, &(struct mill__cloud_event){id, "label", match->label_us}, spec, format);
     mill_buffer_reset(&shard->text);
-    mill_join_match_write_json(match, &monitor_of(input)->spec, &shard->text);
-    mill__shard_send(shard, shard->labels_topic, -1, match->key, mill_buffer_slice(&shard->text));
+    mill__encode_match(format, match, spec, &shard->text);
+    mill__shard_send_event(shard, shard->labels_topic, match->key, mill_buffer_slice(&shard->text));
 }
 
 static void on_part(void *context, enum mill_part_kind kind, const struct mill_drift_part *part)

@@ -64,18 +64,20 @@ void mill__shard_close_outputs(struct mill__shard *shard)
     mill_producer_close(shard->producer, 10000);
     mill_online_close(shard->online);
     mill_arena_clear(&shard->meeting_arena);
+    mill__cloud_headers_clear(&shard->headers);
     free(shard->stage_topics);
     free(shard->view_topics);
 }
 
 /* The queue is bounded: where it is full the shard waits here for the broker, which is what holds back its inputs. */
-void mill__shard_send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
-                      struct mill_slice value)
+static void send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
+                 struct mill_slice value, const struct mill_header *headers, unsigned header_count)
 {
     struct mill_error err;
     int rc;
 
-    while ((rc = mill_producer_send(shard->producer, topic, partition, key, value, NULL, 0, -1, &err)) == MILL_ERETRY) {
+    while ((rc = mill_producer_send(shard->producer, topic, partition, key, value, headers, header_count, -1, &err)) ==
+           MILL_ERETRY) {
         if (mill_producer_poll(shard->producer, 100, &err) < 0 || mill__engine_must_leave(shard->engine)) {
             break;
         }
@@ -84,6 +86,17 @@ void mill__shard_send(struct mill__shard *shard, unsigned topic, int32_t partiti
         shard->rc = rc; /* the loop sees it before any state is written, so nothing unsent counts as applied */
         shard->err = err;
     }
+}
+
+void mill__shard_send(struct mill__shard *shard, unsigned topic, int32_t partition, struct mill_slice key,
+                      struct mill_slice value)
+{
+    send(shard, topic, partition, key, value, NULL, 0);
+}
+
+void mill__shard_send_event(struct mill__shard *shard, unsigned topic, struct mill_slice key, struct mill_slice value)
+{
+    send(shard, topic, -1, key, value, shard->headers.at, MILL__CLOUD_HEADER_COUNT);
 }
 
 /* Keys of records for people and for Kafka's partitioner: the parts as text, joined by '|'. */

@@ -221,6 +221,7 @@ static const struct topic outputs[] = {
     {"shop.drift.reports", "drift_report.avsc", "drift_reports.jsonl", "io.shop.drift.report.v1", 20},
     {"shop.drift.alerts", "drift_alert.avsc", "alerts.jsonl", "io.shop.drift.alert.v1", 5},
     {"shop.retrain", "retrain_trigger.avsc", "retrain.jsonl", "io.shop.retrain.v1", 1},
+    {"shop.labels", "label.avsc", "labels.jsonl", "io.shop.label.v1", EVENTS / 2},
 };
 
 struct reading {
