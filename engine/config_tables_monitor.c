@@ -310,8 +310,7 @@ static const struct mill__option monitor_options[] = {
      AT(RAW, labels),
      .table = &label_table,
      SINCE,
-     .help = "what the model's scores turn out to be: performance is measured, and estimated while labels are missing. "
-             "So far in runs on files (`run --input`) only"},
+     .help = "what the model's scores turn out to be: performance is measured, and estimated while labels are missing"},
     {.key = "alerts",
      .type = MILL__OPTION_SECTION,
      AT(RAW, alerts),
