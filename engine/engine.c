@@ -16,7 +16,8 @@ enum {
     OFFSETS_TIMEOUT_MS = 3000,
     ASK_AGAIN_MS = 500,
     WATCH_MS = 50,
-    IDLE_ROUNDS = 10, /* of WATCH_MS without a step forward: the end */
+    IDLE_ROUNDS = 4, /* of WATCH_MS without a step forward: it may be the end */
+    CONFIRM_MS = 5,
     PANES_PARTITIONS_MAX = 8,
     JOIN_RETENTION_DAYS = 7,
 };
@@ -36,6 +37,16 @@ bool mill__engine_must_leave(const struct mill_engine *engine)
     }
     int64_t stopped_ns = atomic_load_explicit(&engine->stopped_ns, memory_order_relaxed);
     return stopped_ns != 0 && mill_clock_mono_ns() - stopped_ns > LEAVE_AFTER_NS;
+}
+
+bool mill__engine_is_awake(const struct mill_engine *engine)
+{
+    uint32_t awake = 0;
+
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        awake += atomic_load_explicit(&engine->shards[i].awake_count, memory_order_acquire);
+    }
+    return awake == engine->partition_total;
 }
 
 void mill_engine_stop(struct mill_engine *engine)
@@ -456,23 +467,56 @@ static void start_shards(struct mill_engine *engine)
     }
 }
 
-/* All partitions are assigned, read to the end, and nothing has moved for a while: nor is anything under way between
- * shards. */
+/* Asks every shard whether the broker, too, has nothing more for it. */
+static bool confirm_end(struct mill_engine *engine)
+{
+    uint32_t round = atomic_fetch_add_explicit(&engine->confirm, 1, memory_order_relaxed) + 1;
+    bool all = true;
+
+    for (uint32_t i = 0; i < engine->shard_count && !is_stopping(engine);) {
+        if (atomic_load_explicit(&engine->shards[i].confirmed, memory_order_acquire) == round) {
+            all &= atomic_load_explicit(&engine->shards[i++].is_confirmed, memory_order_relaxed);
+        } else {
+            mill__nap_ms(CONFIRM_MS);
+        }
+    }
+    return all;
+}
+
+struct rest {
+    bool is_at_end; /* all partitions are here and read to the end, and everything sent is acknowledged */
+    uint64_t moved;
+};
+
+static struct rest look_for_rest(struct mill_engine *engine)
+{
+    struct rest rest = {.is_at_end = true};
+    uint32_t inputs = 0;
+
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        rest.is_at_end &= atomic_load_explicit(&engine->shards[i].is_at_end, memory_order_acquire);
+        rest.moved += atomic_load_explicit(&engine->shards[i].moved, memory_order_relaxed);
+        inputs += atomic_load_explicit(&engine->shards[i].input_count, memory_order_relaxed);
+    }
+    rest.is_at_end &= inputs == engine->partition_total && mill__engine_is_awake(engine);
+    return rest;
+}
+
+/* Nothing has moved for a while, and while all shards asked the broker: so nothing is under way between them. */
 static void wait_until_still(struct mill_engine *engine)
 {
     uint64_t last = 0;
 
-    for (int still = 0; still < IDLE_ROUNDS && !is_stopping(engine);) {
-        uint64_t moved = 0;
-        uint32_t inputs = 0;
-        bool at_end = true;
-        for (uint32_t i = 0; i < engine->shard_count; i++) {
-            at_end &= atomic_load_explicit(&engine->shards[i].is_at_end, memory_order_acquire);
-            moved += atomic_load_explicit(&engine->shards[i].moved, memory_order_relaxed);
-            inputs += atomic_load_explicit(&engine->shards[i].input_count, memory_order_relaxed);
+    for (int still = 0; !is_stopping(engine);) {
+        struct rest rest = look_for_rest(engine);
+        still = rest.is_at_end && rest.moved == last ? still + 1 : 0;
+        last = rest.moved;
+        if (still >= IDLE_ROUNDS) {
+            if (confirm_end(engine) && look_for_rest(engine).moved == last) {
+                return;
+            }
+            still = 0;
         }
-        still = at_end && inputs == engine->partition_total && moved == last ? still + 1 : 0;
-        last = moved;
         mill__nap_ms(WATCH_MS);
     }
 }

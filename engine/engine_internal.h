@@ -31,7 +31,8 @@ struct mill_engine {
 
     _Atomic int64_t stopped_ns; /* monotonic time of the stop; 0: not yet */
     _Atomic bool stop;          /* drain and leave */
-    _Atomic uint32_t settle;    /* counts how often a run until the end has asked the shards to flush */
+    _Atomic uint32_t confirm;   /* counts how often a run until the end has asked the shards whether they are there */
+    _Atomic uint32_t settle;    /* counts how often it has asked them to flush */
     _Atomic bool shards_left;   /* and have sent everything */
     _Atomic bool leave;         /* a shard failed: leave without waiting for dependencies */
     _Atomic bool has_shards;    /* the list of shards is there, and stays: other threads may read it */
@@ -43,6 +44,8 @@ struct mill_engine {
  * failed. */
 bool mill__engine_must_leave(const struct mill_engine *engine);
 void mill__nap_ms(int ms);
+/* All inputs are here and have said that they are awake. */
+bool mill__engine_is_awake(const struct mill_engine *engine);
 /* Where a partition that was assigned begins and ends. A broker that does not answer is waited for: without this
  * nothing is read. So is one that has just come back and does not know the topic yet, since the group has given its
  * partition to us. shard (its trouble is said meanwhile): NULL where it is none. Ends with the broker's error once the

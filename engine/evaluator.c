@@ -177,10 +177,14 @@ static int turn(struct mill__evaluator *e, bool *ret_moved, struct mill_error *e
     return mill_producer_poll(e->producer, 0, err);
 }
 
-static bool is_at_end(const struct mill__evaluator *e)
+/* is_sure: the broker is asked. */
+static bool is_at_end(const struct mill__evaluator *e, bool is_sure)
 {
+    struct mill_error err;
+
     for (const struct mill__slot *slot = e->slots; slot != NULL; slot = slot->next) {
-        if (!slot->is_restored || !mill_partition_is_at_end(slot->partition)) {
+        if (!slot->is_restored || !mill_partition_is_at_end(slot->partition) ||
+            (is_sure && mill_partition_confirm_end(slot->partition, ASK_TIMEOUT_MS, &err) <= 0)) {
             return false;
         }
     }
@@ -192,7 +196,7 @@ static bool is_done(struct mill__evaluator *e, bool moved, int *still, int64_t l
 {
     bool waits = e->slots == NULL && e->engine->options.until_end && mill_clock_mono_ns() - left_ns < ASSIGNMENT_NS;
 
-    *still = !moved && !waits && is_at_end(e) ? *still + 1 : 0;
+    *still = !moved && !waits && is_at_end(e, *still + 1 == END_ROUNDS) ? *still + 1 : 0;
     return *still >= END_ROUNDS || mill__engine_must_leave(e->engine);
 }
 

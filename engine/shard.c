@@ -15,6 +15,7 @@ enum {
     PRODUCER_OUTSTANDING_MAX = 200000, /* records that Kafka has not acknowledged */
     GROUP_INPUTS_MAX = 256,
     RETRY_NS = 1000000000,
+    CONFIRM_TIMEOUT_MS = 3000,
     EARLY_ROWS = 600,
     EARLY_SHARE = 25,
 };
@@ -227,6 +228,29 @@ static int flush_if_due(struct mill__shard *shard, struct mill_error *err)
     return rc < 0 && !mill_error_is_retriable(rc) ? rc : MILL_OK;
 }
 
+/* Records may have been written that nobody has fetched yet: only the broker knows. */
+static bool confirm_end(const struct mill__shard *shard)
+{
+    struct mill_error err;
+
+    for (const struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        if (mill_partition_confirm_end(input->partition, CONFIRM_TIMEOUT_MS, &err) <= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void answer_confirm(struct mill__shard *shard, bool at_end)
+{
+    uint32_t asked = atomic_load_explicit(&shard->engine->confirm, memory_order_relaxed);
+
+    if (asked != atomic_load_explicit(&shard->confirmed, memory_order_relaxed)) {
+        atomic_store_explicit(&shard->is_confirmed, at_end && confirm_end(shard), memory_order_relaxed);
+        atomic_store_explicit(&shard->confirmed, asked, memory_order_release);
+    }
+}
+
 static void note_end(struct mill__shard *shard)
 {
     bool at_end = mill_producer_outstanding(shard->producer) == 0;
@@ -238,6 +262,7 @@ static void note_end(struct mill__shard *shard)
     }
     atomic_store_explicit(&shard->input_count, count, memory_order_relaxed);
     atomic_store_explicit(&shard->is_at_end, at_end, memory_order_release);
+    answer_confirm(shard, at_end);
 }
 
 static int poll_timeout_ms(struct mill__shard *shard, bool moved)
@@ -255,6 +280,17 @@ static int poll_timeout_ms(struct mill__shard *shard, bool moved)
     return waiting ? POLL_WAITING_MS : POLL_IDLE_MS;
 }
 
+/* A broker that is away says nothing about whether partitions sleep: their time counts from when it is back. */
+static void note_connection(struct mill__shard *shard)
+{
+    bool is_connected = mill_consumer_is_connected(shard->consumer);
+
+    mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, !is_connected);
+    for (struct mill__input *input = shard->inputs; !is_connected && input != NULL; input = input->next) {
+        input->data_ns = mill_clock_mono_ns();
+    }
+}
+
 static int run_loop(struct mill__shard *shard, struct mill_error *err)
 {
     int timeout_ms = 0;
@@ -266,7 +302,7 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
             bool is_stopped = atomic_load_explicit(&shard->engine->stop, memory_order_relaxed);
             return is_stopped && (mill_error_is_retriable(ready) || ready == MILL_ENOINPUT) ? MILL_OK : ready;
         }
-        mill__shard_set_trouble(shard, MILL__TROUBLE_KAFKA, !mill_consumer_is_connected(shard->consumer));
+        note_connection(shard);
         uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);
         MILL_TRY(run_inputs(shard, err));
         MILL_TRY(mill_producer_poll(shard->producer, 0, err));

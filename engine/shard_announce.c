@@ -7,11 +7,15 @@
  *
  * Only inputs of sources sleep. A later stage whose upstreams all sleep is as far as the furthest of them, and says so
  * as it says any other time. One that comes to a new owner is awake until it has slept there: it may have records that
- * nobody has read. So that is said before anything is read.
+ * nobody has read. So that is said before anything is read. And others of the group, which come to their owners at the
+ * same time, wait for it: until this process has said it of all partitions that there are, or for WAKE_NS, they say
+ * nothing new. Else one that is quick would be the only one awake, and windows would end without the rows of the slow.
  */
 #include "base/clock.h"
 #include "engine/engine_internal.h"
 #include "engine/shard_internal.h"
+
+#define WAKE_NS (10 * INT64_C(1000000000))
 
 /* A partition at its end that has had no event for that long: the one place where a wall clock has a say. A run until
  * the end waits for none once it is there. */
@@ -31,6 +35,11 @@ int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle)
     }
     *ret_idle = is_idle(input);
     return input->applied.newest_us;
+}
+
+bool mill__input_may_go_on(const struct mill__input *input)
+{
+    return mill__engine_is_awake(input->shard->engine) || mill_clock_mono_ns() - input->assigned_ns > WAKE_NS;
 }
 
 static void announce_to(struct mill__input *input, const struct mill__stage *stage,

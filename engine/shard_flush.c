@@ -87,11 +87,22 @@ static int check_no_half_row(const struct mill__shard *shard, struct mill_error 
     return MILL_OK;
 }
 
+/* What the inputs have said when they were assigned is acknowledged. */
+static void note_awake(struct mill__shard *shard)
+{
+    uint32_t count = 0;
+
+    for (const struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
+        count++;
+    }
+    atomic_store_explicit(&shard->awake_count, count, memory_order_release);
+}
+
 /* How far the inputs are, and the panes that this closes. */
 static void tell_others(struct mill__shard *shard)
 {
     for (struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
-        if (is_writable(input->task)) {
+        if (is_writable(input->task) && mill__input_may_go_on(input)) {
             if (input->join.join != NULL) {
                 mill__input_send_joined(input);
             }
@@ -110,6 +121,7 @@ int mill__shard_flush(struct mill__shard *shard, struct mill_error *err)
     if (!shard->batch_is_pending) {
         mill__shard_check_online(shard);
         MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));
+        note_awake(shard);
         MILL_TRY(mill__shard_settle_online(shard, err));
         tell_others(shard);
         MILL_TRY(mill_producer_flush(shard->producer, ACK_TIMEOUT_MS, err));

@@ -205,7 +205,9 @@ int mill__shard_assigned(void *context, struct mill_partition *partition, unsign
         free_input(input);
         return rc;
     }
-    input->data_ns = mill_clock_mono_ns();
+    input->data_ns = input->assigned_ns = mill_clock_mono_ns();
+    atomic_store_explicit(&shard->awake_count, 0, memory_order_relaxed);
+    shard->flushed_ns = shard->plan->monitor_count > 0 ? 0 : shard->flushed_ns; /* due at once */
     mill__input_announce(input);
     mill__input_send_drift(input);
     if (stage->joins != NULL) {
@@ -268,6 +270,7 @@ void mill__shard_revoked(void *context, struct mill_partition *partition, void *
     }
     give_back_records(input);
     free_input(input);
+    atomic_store_explicit(&shard->awake_count, 0, memory_order_relaxed);
     drop_pending_batch(shard);
 }
 

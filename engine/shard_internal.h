@@ -86,7 +86,8 @@ struct mill__input {
     struct mill__join_input join;           /* where scores and labels meet */
     int64_t announced_us;                   /* to later stages, with announced_idle; INT64_MIN: nothing yet */
     bool announced_idle, has_announced;
-    int64_t data_ns; /* monotonic time of the last record, for max_idle */
+    int64_t assigned_ns; /* monotonic */
+    int64_t data_ns;     /* monotonic time of the last record, for max_idle */
 
     struct mill_metric *lag, *watermark;
 };
@@ -154,8 +155,11 @@ struct mill__shard {
     _Atomic uint32_t settled;   /* the engine's `settle` that the last flush has seen */
     _Atomic uint64_t announced; /* counts what flushes have told others */
     _Atomic uint32_t input_count;
+    _Atomic uint32_t awake_count;      /* inputs of which everybody has been told that they do not sleep */
     _Atomic int64_t first_ns, last_ns; /* monotonic times of the first and last batch; 0: none yet */
     _Atomic bool is_at_end;
+    _Atomic bool is_confirmed; /* the broker says so, too; answers the engine's `confirm` of that number */
+    _Atomic uint32_t confirmed;
 
     int rc; /* how the thread ended */
     struct mill_error err;
@@ -210,6 +214,8 @@ void mill__rebuild_clear(struct mill__rebuild *rebuild);
 int64_t mill__input_complete(const struct mill__input *input, bool *ret_idle);
 /* Tells later stages, where that has changed. Everything before must be acknowledged. */
 void mill__input_announce(struct mill__input *input);
+/* Whether it may say that it has gone on: not before the others had the time to say that they are awake. */
+bool mill__input_may_go_on(const struct mill__input *input);
 
 /* shard_drift.c */
 /* Finds what was counted before. MILL_EDATA: it is damaged. */

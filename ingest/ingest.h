@@ -254,6 +254,9 @@ uint32_t mill_partition_fetch(struct mill_partition *partition, struct mill_reco
 void mill_partition_release(struct mill_partition *partition, struct mill_record *records, uint32_t count);
 /* True where everything that the broker had at the last fetch response was handed out. */
 bool mill_partition_is_at_end(const struct mill_partition *partition);
+/* Asks the broker: 1 where that is still its end, 0 where records are on their way. Retriable: it did not answer. */
+int mill_partition_confirm_end(const struct mill_partition *partition, int timeout_ms,
+                               struct mill_error *err) MILL_MUST_CHECK;
 /* The broker's end offset (high watermark) as last seen, or -1; for lag. */
 int64_t mill_partition_end_offset(const struct mill_partition *partition);
 /* Stop and start fetching (disk full, a store that is down). */

@@ -55,6 +55,7 @@ struct mill_partition {
     uint32_t size_mean; /* bytes of a message, about */
     uint32_t queued;    /* length of the queue at the last fetch */
     bool paused, at_end, is_stalled;
+    int64_t eof_offset; /* where the end was when we came there */
 };
 
 enum { MILL__KAFKA_FETCH_MAX = 1024 }; /* messages taken from librdkafka at a time */

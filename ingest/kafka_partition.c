@@ -61,6 +61,7 @@ static void take_error(struct mill_partition *partition, const rd_kafka_message_
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         partition->at_end = true;
+        partition->eof_offset = message->offset;
         partition->is_stalled = false;
         return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
@@ -218,6 +219,22 @@ void mill_partition_release(struct mill_partition *partition, struct mill_record
 bool mill_partition_is_at_end(const struct mill_partition *partition)
 {
     return partition->at_end;
+}
+
+int mill_partition_confirm_end(const struct mill_partition *partition, int timeout_ms, struct mill_error *err)
+{
+    int64_t low = 0, high = 0;
+
+    if (!partition->at_end) {
+        return 0;
+    }
+    rd_kafka_resp_err_t resp_err = rd_kafka_query_watermark_offsets(partition->consumer->rk, partition->topic_name,
+                                                                    partition->number, &low, &high, timeout_ms);
+    if (resp_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return mill_fail(err, MILL_ERETRY, "the end of topic '%s' partition %" PRId32 " is not known: %s",
+                         partition->topic_name, partition->number, rd_kafka_err2str(resp_err));
+    }
+    return high <= partition->eof_offset;
 }
 
 int64_t mill_partition_end_offset(const struct mill_partition *partition)
