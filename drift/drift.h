@@ -363,7 +363,7 @@ enum { MILL_PART_KIND_COUNT = 3 };
 struct mill_join_options {
     int64_t horizon_us, pane_us; /* pane_us: the monitor's every_us */
     double threshold;            /* of a decision: mill_outcomes_add */
-    uint32_t pending_max;        /* scores and labels that wait at once; what comes when all are there is dropped */
+    uint32_t pending_max;        /* scores that wait at once, and as many labels; what comes beyond is dropped */
     bool is_stored;              /* mill_join_save is called now and then */
 };
 /* Where the source's topic has the record: breaks ties. */

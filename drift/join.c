@@ -14,6 +14,7 @@
 #include "base/timestamp.h"
 
 enum { BUCKETS_MIN = 256 };
+#define ALL_OF_TIME_US (MILL_TIMESTAMP_MAX - MILL_TIMESTAMP_MIN) /* no horizon needs to be longer */
 
 struct mill_join *mill_join_new(const struct mill_join_options *options)
 {
@@ -21,6 +22,7 @@ struct mill_join *mill_join_new(const struct mill_join_options *options)
 
     mill_assert(options->horizon_us >= 0 && options->pane_us > 0);
     join->options = *options;
+    join->options.horizon_us = options->horizon_us < ALL_OF_TIME_US ? options->horizon_us : ALL_OF_TIME_US;
     join->bucket_count = BUCKETS_MIN;
     join->buckets = mill_calloc(join->bucket_count, sizeof(*join->buckets));
     join->watermark_us = INT64_MIN;
@@ -174,6 +176,7 @@ static int64_t counted_in(const struct mill_join *join, int64_t time_us)
     return pane_us > open_us ? pane_us : open_us;
 }
 
+/* Not at all where it is so late that its part would have no number: in panes of a second, after 136 years. */
 static void count(struct mill_join *join, enum mill_part_kind kind, int64_t score_us, int64_t counted_us, double score,
                   int label)
 {
@@ -185,13 +188,18 @@ static void count(struct mill_join *join, enum mill_part_kind kind, int64_t scor
         .threshold = join->options.threshold,
         .label = label,
     };
-    mill__join_panes_add(&join->panes, &one);
+    if ((one.counted_us - one.start_us) / join->options.pane_us <= UINT32_MAX) {
+        mill__join_panes_add(&join->panes, &one);
+    }
 }
 
-/* Dropped where too many wait. */
+/* Dropped where too many of its kind wait: scores do so for the whole horizon, and must not keep out the labels that
+ * they wait for. */
 static void add(struct mill_join *join, struct mill__join_entry *entry)
 {
-    if (join->status.pending >= join->options.pending_max) {
+    const struct mill__join_list *kind = entry->label < 0 ? &join->scores : &join->labels;
+
+    if (kind->count >= join->options.pending_max) {
         join->status.dropped++;
         free(entry);
         return;

@@ -179,14 +179,21 @@ static bool load_entry(struct mill_join *join, bool is_score, struct mill_cursor
     return true;
 }
 
+/* Where a pane can begin; that of the first time may do so before it. */
+static bool is_pane_time(int64_t start_us, int64_t pane_us)
+{
+    return start_us <= MILL_TIMESTAMP_MAX && start_us > MILL_TIMESTAMP_MIN - pane_us;
+}
+
 /* Whole panes whose numbers can be those of a part. */
 static bool is_pane(const struct mill_join *join, const struct mill__join_count *pane)
 {
     int64_t pane_us = join->options.pane_us;
 
-    return (pane->kind == MILL_PART_SCORES || pane->kind == MILL_PART_OUTCOMES) && is_time(pane->start_us) &&
-           is_time(pane->counted_us) && pane->start_us % pane_us == 0 && pane->counted_us % pane_us == 0 &&
-           pane->counted_us >= pane->start_us && (pane->counted_us - pane->start_us) / pane_us <= UINT32_MAX;
+    return (pane->kind == MILL_PART_SCORES || pane->kind == MILL_PART_OUTCOMES) &&
+           is_pane_time(pane->start_us, pane_us) && is_pane_time(pane->counted_us, pane_us) &&
+           pane->start_us % pane_us == 0 && pane->counted_us % pane_us == 0 && pane->counted_us >= pane->start_us &&
+           (pane->counted_us - pane->start_us) / pane_us <= UINT32_MAX;
 }
 
 static bool load_pane(struct mill_join *join, struct mill_cursor *id, struct mill_slice bytes)

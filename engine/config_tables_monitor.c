@@ -137,7 +137,7 @@ static const struct mill__option label_options[] = {
      .min = 1,
      .max = 1e9,
      SINCE,
-     .help = "scores and labels that wait for one another at once; what comes beyond is counted and dropped"},
+     .help = "scores that wait for labels at once, and labels for scores; what comes beyond is counted and dropped"},
 };
 static const struct mill__table label_table = {"labels", sizeof(((RAW *)0)->labels), label_options,
                                                COUNT(label_options)};

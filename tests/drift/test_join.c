@@ -502,9 +502,11 @@ static void test_too_many(void **state)
         give_at(e, "a", i, -1);
     }
     give_at(e, "a", 5, 1);
-    assert_status(e, 3, 0, 0, 0, 3);
+    assert_status(e, 4, 0, 0, 0, 2);
     advance_to(e, 60);
-    assert_int_equal(e->said->part_count, 1); /* all scores count for the estimate */
+    assert_status(e, 0, 3, 0, 0, 2);
+    assert_int_equal(e->said->matches[2].score_us, BEGIN + 2 * MILL_US_PER_MINUTE);
+    assert_int_equal(e->said->part_count, 2); /* all scores count for the estimate, before those with labels */
     assert_int_equal(mill_outcomes_merge(outcomes, mill_buffer_slice(&e->said->parts[0].bytes), 1, NULL), MILL_OK);
     mill_outcomes_evaluate(outcomes, &performance);
     assert_int_equal(performance.scored, 5);
@@ -535,6 +537,98 @@ static void test_late(void **state)
     assert_int_equal(e->said->parts[2].part, 2);
     mill_join_score(e->join, mill_slice_of("c"), BEGIN, (double)NAN, &origin);
     assert_status(e, 1, 1, 0, 0, 0);
+}
+
+/* A table that is full of scores still takes the labels that they wait for. */
+static void test_full_of_scores(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    struct edge *e = *state;
+
+    for (int i = 0; i < 4; i++) {
+        give_at(e, keys[i], i, -1);
+    }
+    assert_status(e, 3, 0, 0, 0, 1);
+    for (int i = 0; i < 4; i++) {
+        give_at(e, keys[i], 10 + i, 1);
+    }
+    assert_status(e, 6, 0, 0, 0, 2);
+    advance_to(e, 20);
+    assert_status(e, 0, 3, 0, 0, 2);
+}
+
+/* ------------------------------------------------------------------ times at the ends of time */
+
+/* What is saved is what is loaded; frees the join. */
+static struct mill_join *save_and_load(struct mill_join *join, const struct mill_join_options *options,
+                                       struct store *store)
+{
+    struct mill_join *next = mill_join_new(options);
+    struct mill_error err = {0};
+
+    mill_join_save(join, &(struct mill_join_store){store, on_put, on_remove});
+    for (uint32_t i = 0; i < store->count; i++) {
+        const struct kept *kept = &store->at[i];
+        if (kept->id.n > 0) {
+            assert_int_equal(mill_join_load(next, mill_buffer_slice(&kept->id), mill_buffer_slice(&kept->bytes), &err),
+                             MILL_OK);
+        }
+    }
+    mill_join_free(join);
+    return next;
+}
+
+/* The pane of the first time begins before it. */
+static void test_first_and_last_time(void **state)
+{
+    (void)state;
+    static const int64_t panes[] = {1, MILL_US_PER_HOUR, 7 * MILL_US_PER_DAY, 1000 * MILL_US_PER_DAY};
+    const struct mill_join_origin origin = {0, 0}, other = {0, 1};
+
+    for (size_t i = 0; i < sizeof(panes) / sizeof(panes[0]); i++) {
+        const struct mill_join_options options = {
+            .horizon_us = INT64_MAX, .pane_us = panes[i], .threshold = 0.5, .pending_max = 9, .is_stored = true};
+        struct said *said = mill_calloc(1, sizeof(*said));
+        struct store *store = mill_calloc(1, sizeof(*store));
+        struct mill_join *join = mill_join_new(&options);
+        said->pane_us = options.pane_us;
+        mill_join_score(join, mill_slice_of("a"), MILL_TIMESTAMP_MIN, 0.5, &origin);
+        mill_join_score(join, mill_slice_of("a"), MILL_TIMESTAMP_MAX, 0.5, &other);
+        mill_join_label(join, mill_slice_of("a"), MILL_TIMESTAMP_MIN, 1, &origin);
+        join = save_and_load(join, &options, store);
+        advance(join, said, MILL_TIMESTAMP_MIN + 1);
+        assert_int_equal(said->match_count, 1);
+        mill_join_free(save_and_load(join, &options, store));
+        said_clear(said);
+        store_free(store);
+    }
+}
+
+/* A record so late that no part has a number for it joins, and is not counted. */
+static void test_too_far_behind(void **state)
+{
+    (void)state;
+    const struct mill_join_options options = {.horizon_us = MILL_TIMESTAMP_MAX - MILL_TIMESTAMP_MIN,
+                                              .pane_us = MILL_US_PER_SECOND,
+                                              .threshold = 0.5,
+                                              .pending_max = 9,
+                                              .is_stored = true};
+    const struct mill_join_origin origin = {0, 0};
+    struct said *said = mill_calloc(1, sizeof(*said));
+    struct store *store = mill_calloc(1, sizeof(*store));
+    struct mill_join *join = mill_join_new(&options);
+
+    said->pane_us = options.pane_us;
+    advance(join, said, BEGIN);
+    mill_join_score(join, mill_slice_of("a"), MILL_TIMESTAMP_MIN, 0.5, &origin);
+    mill_join_label(join, mill_slice_of("a"), BEGIN, 1, &origin);
+    join = save_and_load(join, &options, store);
+    advance(join, said, BEGIN + MILL_US_PER_DAY);
+    assert_int_equal(said->match_count, 1);
+    assert_int_equal(said->part_count, 0);
+    mill_join_free(join);
+    said_clear(said);
+    store_free(store);
 }
 
 static int load(const char *id, size_t id_size, const char *bytes, size_t size)
@@ -597,9 +691,12 @@ int main(void)
         cmocka_unit_test(test_crashes),
         cmocka_unit_test(test_many_panes),
         cmocka_unit_test(test_damaged_records),
+        cmocka_unit_test(test_first_and_last_time),
+        cmocka_unit_test(test_too_far_behind),
         cmocka_unit_test_setup_teardown(test_horizon, setup, teardown),
         cmocka_unit_test_setup_teardown(test_label_before_score, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_of_scores, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late, setup, teardown),
     };
     random_seed("join");
