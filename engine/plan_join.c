@@ -4,6 +4,7 @@
  * the stages that score rows of the model, called by their index as in their flow, and the topic of the labels, called
  * by the number behind. Runs once at start, on one thread.
  */
+#include "base/hash.h"
 #include "engine/plan_internal.h"
 #include "engine/rekey_internal.h"
 
@@ -36,6 +37,23 @@ static void add_feeds(struct mill__plan *plan, struct mill__plan_monitor *monito
     add_feed(plan, &plan->flows[labels].stages[0], partition_counts[labels], &(struct mill__feed){monitor, true, s});
 }
 
+/* What a record there means follows from this: the number and the offsets of an upstream, and what the key is of.
+ * Records of another definition would pass for it (an offset of another topic hides all that is lower), so that has a
+ * topic of its own. */
+static uint32_t definition_hash(const struct mill__plan *plan, const struct mill__plan_monitor *monitor)
+{
+    const char *labels = plan->flows[monitor->config->labels.source].stages[0].topic,
+               *key = monitor->config->labels.key;
+    uint64_t hash = 0;
+
+    for (uint32_t s = 0; s <= monitor->model->stage; s++) {
+        const char *topic = plan->flows[monitor->model->config->source].stages[s].topic;
+        hash = mill_hash64_seed(topic, strlen(topic), hash);
+    }
+    hash = mill_hash64_seed(labels, strlen(labels), hash);
+    return (uint32_t)mill_hash64_seed(key, strlen(key), hash);
+}
+
 void mill__plan_build_join(struct mill__plan *plan, struct mill__plan_monitor *monitor, const int32_t *partition_counts)
 {
     struct mill__flow *flow = mill_arena_zarray(&plan->arena, struct mill__flow, 1);
@@ -45,7 +63,8 @@ void mill__plan_build_join(struct mill__plan *plan, struct mill__plan_monitor *m
     stage->flow = flow;
     stage->source = UINT32_MAX;
     stage->joins = monitor;
-    stage->topic = mill_arena_printf(&plan->arena, "%s.drift.join.%s", plan->project->name, monitor->config->spec.name);
+    stage->topic = mill_arena_printf(&plan->arena, "%s.drift.join.%s.%08x", plan->project->name,
+                                     monitor->config->spec.name, definition_hash(plan, monitor));
     stage->upstream_count = monitor->model->stage + 2;
     stage->upstream_partitions = mill_arena_array(&plan->arena, int32_t, stage->upstream_count);
     stage->carried = mill_arena_array(&plan->arena, uint32_t, MILL__JOIN_COLUMNS);

@@ -107,19 +107,42 @@ static void list_upstreams(const struct mill__input *input, struct mill__upstrea
     }
 }
 
+/* What waits in a join can be read again from its topic, which keeps it; and what has left the topic between two times
+ * that a partition was here waits for nothing any more. So a join is not what keeps an engine from starting. */
+static bool begins_anew(const struct mill__input *input, int64_t low, int64_t high)
+{
+    int64_t applied = input->applied.applied_offset;
+
+    if (input->stage->joins == NULL || (applied + 1 >= low && applied < high)) {
+        return false;
+    }
+    mill_log(MILL_LOG_WARNING, "drift",
+             "topic '%s' partition %d has offsets %lld to %lld, but what is stored of it ends at %lld: monitor '%s' "
+             "joins labels anew from what the topic has",
+             input->stage->topic, input->number, (long long)low, (long long)high, (long long)applied,
+             input->stage->joins->spec.name);
+    return true;
+}
+
 /* Where to read on: behind what the stored state has, or from the beginning where there is none. */
 static int find_position(struct mill__input *input, int64_t *ret_offset, struct mill_error *err)
 {
     struct mill__shard *shard = input->shard;
     int64_t low, high;
 
-    input->applied =
-        (struct mill__input_meta){.state_hash = shard->plan->state_hash, .applied_offset = -1, .newest_us = INT64_MIN};
+    const struct mill__input_meta none = {
+        .state_hash = shard->plan->state_hash, .applied_offset = -1, .newest_us = INT64_MIN};
+    input->applied = none;
     MILL_TRY(mill__wait_for_offsets(shard->engine, shard, input->stage->topic, input->number, &low, &high, err));
     *ret_offset = low;
     int rc = 0;
     if (shard->engine->kv != NULL) {
         rc = mill__meta_read(shard->engine->kv, input->stage->topic, input->number, &input->applied, err);
+    }
+    if (rc > 0 && begins_anew(input, low, high)) {
+        mill__upstreams_clear(&input->applied.upstreams);
+        input->applied = none;
+        rc = 0;
     }
     list_upstreams(input, &input->applied.upstreams);
     mill__upstreams_copy(&input->loaded, &input->applied.upstreams);

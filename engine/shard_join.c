@@ -25,11 +25,10 @@ static struct mill__label_metrics *metrics_of(const struct mill__input *input)
     return &input->shard->metrics.labels[monitor_of(input) - input->shard->plan->monitors];
 }
 
-/* Panes of another length cannot be counted on with, and keys of another field mean something else. */
+/* Panes of another length cannot be counted on with; all else that gives it its meaning is in the topic's name. */
 static uint64_t definition_hash(const struct mill__plan_monitor *monitor)
 {
-    const char *key = monitor->config->labels.key;
-    return mill_hash64_seed(key, strlen(key), (uint64_t)monitor->spec.every_us);
+    return mill_hash64_seed(monitor->join->topic, strlen(monitor->join->topic), (uint64_t)monitor->spec.every_us);
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -66,10 +65,6 @@ static int forget_all(struct mill__input *input, struct mill_error *err)
     struct mill_kv *kv = input->shard->engine->kv;
     struct mill_kv_batch *batch = mill_kv_batch_new();
 
-    mill_log(MILL_LOG_WARNING, "drift",
-             "monitor '%s' joins by another key or has another 'every' than before: what waits for labels in partition "
-             "%d is forgotten",
-             monitor_of(input)->spec.name, input->number);
     int rc = mill_kv_scan(kv, MILL_KV_DRIFT, mill_buffer_slice(&input->join.prefix), (struct mill_slice){0},
                           delete_record, batch, err);
     rc = rc < 0 ? rc : mill_kv_write(kv, batch, err);
@@ -104,7 +99,14 @@ static int load(struct mill__input *input, struct mill_error *err)
         return rc;
     }
     if (hash != definition_hash(monitor_of(input))) {
+        mill_log(MILL_LOG_WARNING, "drift",
+                 "monitor '%s' joins other sources, by another key or with another 'every' than before: what waits for "
+                 "labels in partition %d is forgotten",
+                 monitor_of(input)->spec.name, input->number);
         return forget_all(input, err);
+    }
+    if (input->applied.applied_offset < 0) {
+        return forget_all(input, err); /* it is read again from the topic's beginning */
     }
     input->join.is_defined = true;
     return load_all(input, err);

@@ -94,14 +94,15 @@ static const char project_text[] =
     "    rule: article\n"
     "    reference: {rows: 1000}\n";
 
-static const char *const topics[] = {"shop.events",
-                                     "shop.verdicts",
-                                     "shop.merchant_stats.rekey",
-                                     "shop.country_stats.rekey",
-                                     "shop.drift.join.fraud",
-                                     "shop.labels",
-                                     "shop.scores",
-                                     NULL};
+static const char *const topics[] = {
+    "shop.events",
+    "shop.verdicts",
+    "shop.merchant_stats.rekey",
+    "shop.country_stats.rekey",
+    "shop.drift.join.fraud.1f5c78ab", /* the end: of the topics and the key that meet there */
+    "shop.labels",
+    "shop.scores",
+    NULL};
 static const char *const single_topics[] = {"shop.dead_letter",
                                             "shop.drift.panes",
                                             "shop.drift.references",
