@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/number.h"
+#include "base/timestamp.h"
 
 enum { REKEY_VERSION = 2, STAGES_MAX = 1024 };
 
@@ -79,12 +80,21 @@ static void decode_event(const struct mill__stage *stage, struct mill_cursor *c,
     origin->source_partition = (int32_t)bounded(c, INT32_MAX);
     origin->source_offset = (int64_t)bounded(c, INT64_MAX);
     batch->event_time_us[row] = mill_cursor_zigzag(c);
+    c->bad |= batch->event_time_us[row] < MILL_TIMESTAMP_MIN || batch->event_time_us[row] > MILL_TIMESTAMP_MAX;
     const char *bitmap = mill_cursor_take(c, (stage->carried_count + 7) / 8);
     for (uint32_t i = 0; i < stage->carried_count && !c->bad; i++) {
         if ((uint8_t)bitmap[i / 8] >> (i % 8) & 1) {
             mill_column_read_value(&batch->columns[stage->carried[i]], row, c);
         }
     }
+}
+
+/* A key, and a score or a label but not both. */
+static bool is_meeting(const struct mill_batch *batch, uint32_t row)
+{
+    return mill_bit_get(batch->columns[MILL__JOIN_KEY].valid, row) &&
+           mill_bit_get(batch->columns[MILL__JOIN_SCORE].valid, row) !=
+               mill_bit_get(batch->columns[MILL__JOIN_LABEL].valid, row);
 }
 
 int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value, struct mill_batch *batch, uint32_t row,
@@ -104,6 +114,7 @@ int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value,
         decode_announcement(&c, &origin);
     } else {
         decode_event(stage, &c, batch, row, &origin);
+        c.bad |= stage->joins != NULL && !is_meeting(batch, row);
     }
     if (c.bad || c.p != c.end || origin.upstream_stage >= stage->upstream_count) {
         return MILL_EDATA;

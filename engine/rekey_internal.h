@@ -42,7 +42,8 @@ void mill__rekey_encode(const struct mill__stage *stage, const struct mill_batch
 /* Appends an announcement: stage, partition, newest_us and is_idle of the origin. */
 void mill__rekey_announce(const struct mill__rekey_origin *origin, struct mill_buffer *out);
 /* Fills *ret_origin and, from an event, one row of the batch (values, event time, offset, live bit). Strings point into
- * value. MILL_EDATA: not a record of this stage and version; the origin's kind is then NEITHER. */
+ * value. MILL_EDATA: not a record of this stage and version, or of no time that there is; the origin's kind is then
+ * NEITHER. */
 int mill__rekey_decode(const struct mill__stage *stage, struct mill_slice value, struct mill_batch *batch, uint32_t row,
                        struct mill__rekey_origin *ret_origin) MILL_MUST_CHECK;
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "base/timestamp.h"
 #include "engine/rekey_internal.h"
 
 static struct mill_field fields[] = {
@@ -210,13 +211,64 @@ static void test_key_and_partition(void **state)
     mill_arena_clear(&arena);
 }
 
+static int decode_meeting(const struct mill__stage *stage, int64_t time_us, unsigned valid)
+{
+    const struct mill__rekey_origin origin = {.upstream_partition = 1, .source_offset = 3, .upstream_offset = 4};
+    struct mill__rekey_origin back;
+    struct mill_arena arena;
+    struct mill_batch in, out;
+    struct mill_buffer bytes = {0};
+
+    mill_arena_init(&arena, 0);
+    mill_batch_init(&in, &mill__join_schema, 1, &arena);
+    mill_batch_init(&out, &mill__join_schema, 1, &arena);
+    in.event_time_us[0] = time_us;
+    in.columns[MILL__JOIN_KEY].at.s[0] = mill_slice_of("k");
+    in.columns[MILL__JOIN_SCORE].at.f[0] = 0.5;
+    in.columns[MILL__JOIN_LABEL].at.i[0] = 1;
+    for (uint32_t c = 0; c < MILL__JOIN_COLUMNS; c++) {
+        if (valid >> c & 1) {
+            mill_bit_set(in.columns[c].valid, 0);
+        }
+    }
+    mill__rekey_encode(stage, &in, 0, &origin, &bytes);
+    int rc = mill__rekey_decode(stage, mill_buffer_slice(&bytes), &out, 0, &back);
+    assert_int_equal(back.kind, rc == MILL_OK ? MILL__REKEY_EVENT : MILL__REKEY_NEITHER);
+    assert_int_equal(mill_bit_get(out.live, 0), rc == MILL_OK);
+    mill_buffer_clear(&bytes);
+    mill_arena_clear(&arena);
+    return rc;
+}
+
+/* What a join asks of its records is asked where bytes become records: a time that there is, a key, a score or a label
+ * but not both. */
+static void test_meetings(void **state)
+{
+    static const unsigned key = 1u << MILL__JOIN_KEY, score = 1u << MILL__JOIN_SCORE, label = 1u << MILL__JOIN_LABEL;
+    static uint32_t columns[] = {MILL__JOIN_KEY, MILL__JOIN_SCORE, MILL__JOIN_LABEL};
+    const struct mill__plan_monitor monitor = {0};
+    struct mill__stage stage = {
+        .topic = "p.drift.join.m.0", .upstream_count = 2, .joins = &monitor, .carried = columns, .carried_count = 3};
+
+    (void)state;
+    stage.carried_hash = mill__rekey_layout_hash(&mill__join_schema, &stage);
+    assert_int_equal(decode_meeting(&stage, MILL_TIMESTAMP_MIN, key | score), MILL_OK);
+    assert_int_equal(decode_meeting(&stage, MILL_TIMESTAMP_MAX, key | label), MILL_OK);
+    assert_int_equal(decode_meeting(&stage, MILL_TIMESTAMP_MIN - 1, key | score), MILL_EDATA);
+    assert_int_equal(decode_meeting(&stage, MILL_TIMESTAMP_MAX + 1, key | label), MILL_EDATA);
+    assert_int_equal(decode_meeting(&stage, INT64_MIN, key | label), MILL_EDATA);
+    assert_int_equal(decode_meeting(&stage, 0, score), MILL_EDATA);
+    assert_int_equal(decode_meeting(&stage, 0, label), MILL_EDATA);
+    assert_int_equal(decode_meeting(&stage, 0, key), MILL_EDATA);
+    assert_int_equal(decode_meeting(&stage, 0, key | score | label), MILL_EDATA);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_refuses_other_bytes),
-        cmocka_unit_test(test_announcements),
-        cmocka_unit_test(test_key_and_partition),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_refuses_other_bytes),
+        cmocka_unit_test(test_announcements), cmocka_unit_test(test_key_and_partition),
+        cmocka_unit_test(test_meetings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
