@@ -15,7 +15,8 @@ export MILL_SERVER_LISTEN='' MILL_ENGINE_FLUSH_INTERVAL=200ms
 outputs=(drift-reports:drift_reports drift-alerts:alerts retrain:retrain labels:labels)
 
 ln -s "$example/models" "$work/models"
-sed 's/^kafka:/kafka:\n  librdkafka: {session.timeout.ms: 6000, heartbeat.interval.ms: 1000}/' "$example/flights.yaml" >"$work/flights.yaml"
+sed 's/^kafka:/kafka:\n  librdkafka: {session.timeout.ms: 6000, heartbeat.interval.ms: 1000}/; s/^  - model: late_arrival$/&\n    idle_timeout: 10s/' \
+    "$example/flights.yaml" >"$work/flights.yaml"
 # Both sources end at a noon, and are cut at one: no window waits for a source that has gone on further than the other.
 noon() { zstd -dcq "$example/departures.csv.zst" | awk -F, -v n="$1" 'NR == n { print substr($2, 1, 10) "T12:00Z" }'; }
 middle=$(noon $((events / 2)))
@@ -50,6 +51,7 @@ check() {
     done
 }
 reported() { [ "$(tap drift-reports | wc -l)" -ge "$(wc -l <"$1/drift_reports.jsonl")" ]; }
+joined() { [ "$(tap labels | wc -l)" -ge "$(wc -l <"$1/labels.jsonl")" ]; }
 
 echo "offline: departures and arrivals before $end"
 offline offline ""
@@ -85,4 +87,5 @@ evaluator=0
 it_kill "${engines[$evaluator]}"
 replay .second
 it_wait 120 reported "$work/offline" || it_fail "nobody took over: $(tail -3 "$work"/engine.?.log)"
+it_wait 120 joined "$work/offline" || it_fail "labels are missing: $(tail -3 "$work"/engine.?.log)" # the last ones once all sleep
 check "taken over" --once
