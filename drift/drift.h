@@ -398,8 +398,8 @@ void mill_join_score(struct mill_join *join, struct mill_slice key, int64_t time
                      const struct mill_join_origin *origin);
 void mill_join_label(struct mill_join *join, struct mill_slice key, int64_t time_us, int label,
                      const struct mill_join_origin *origin);
-/* All records of scores and labels before watermark_us were handed over. Matches come by key, then by time; parts of
- * panes that end by then follow. Going back does nothing. */
+/* All records of scores and labels before watermark_us were handed over. Matches come by pane of the label, then by
+ * key, then by time, and after each pane the parts that it closes. Going back does nothing. */
 void mill_join_advance(struct mill_join *join, int64_t watermark_us, const struct mill_join_sink *sink);
 int64_t mill_join_watermark(const struct mill_join *join); /* of the last advance; INT64_MIN: none yet */
 void mill_join_status(const struct mill_join *join, struct mill_join_status *ret_status);

@@ -336,17 +336,28 @@ static void expire(struct mill_join *join, int64_t watermark_us)
     }
 }
 
+static void step_to(struct mill_join *join, int64_t watermark_us, const struct mill_join_sink *sink)
+{
+    join_labels(join, watermark_us, sink);
+    expire(join, watermark_us);
+    join->is_moved |= watermark_us > join->watermark_us;
+    join->watermark_us = watermark_us;
+    mill__join_panes_take(&join->panes, join->options.pane_us, watermark_us, sink, mill__join_forget_pane, join);
+}
+
+/* Pane by pane, so that the outcomes of few panes are open at once, however far the watermark goes. */
 void mill_join_advance(struct mill_join *join, int64_t watermark_us, const struct mill_join_sink *sink)
 {
     watermark_us = watermark_us > MILL_TIMESTAMP_MAX ? MILL_TIMESTAMP_MAX : watermark_us;
     if (watermark_us < MILL_TIMESTAMP_MIN || watermark_us < join->watermark_us) {
         return;
     }
-    join_labels(join, watermark_us, sink);
-    expire(join, watermark_us);
-    join->is_moved |= watermark_us > join->watermark_us;
-    join->watermark_us = watermark_us;
-    mill__join_panes_take(&join->panes, join->options.pane_us, watermark_us, sink, mill__join_forget_pane, join);
+    for (struct mill__join_entry *label; (label = first_before(&join->labels, watermark_us)) != NULL;) {
+        int64_t until_us = mill_timestamp_floor(label->time_us, join->options.pane_us) + join->options.pane_us;
+        until_us = until_us > join->watermark_us ? until_us : join->watermark_us;
+        step_to(join, until_us < watermark_us ? until_us : watermark_us, sink);
+    }
+    step_to(join, watermark_us, sink);
 }
 
 int64_t mill_join_watermark(const struct mill_join *join)
