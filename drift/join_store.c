@@ -7,8 +7,10 @@
  *   'p' u8 kind u64 start u64 counted        a pane:    mill_outcomes_write
  *   'w'                                      zigzag watermark
  *
- * Numbers little-endian; partition and offset are those of the origin, which no other score or label has.
+ * Partition and offset are those of the origin, which no other score or label has; big-endian, so that a store that
+ * sorts gets what comes in order. Other numbers are little-endian.
  */
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +22,13 @@ enum { ID_MAX = 32 };
 
 static size_t entry_id(const struct mill__join_entry *entry, char id[static ID_MAX])
 {
-    struct mill_join_origin origin = entry->origin;
+    uint32_t partition = htobe32((uint32_t)entry->origin.partition);
+    uint64_t offset = htobe64((uint64_t)entry->origin.offset);
 
     id[0] = entry->label < 0 ? 'e' : 'l';
-    memcpy(id + 1, &origin.partition, sizeof(origin.partition));
-    memcpy(id + 1 + sizeof(origin.partition), &origin.offset, sizeof(origin.offset));
-    return 1 + sizeof(origin.partition) + sizeof(origin.offset);
+    memcpy(id + 1, &partition, sizeof(partition));
+    memcpy(id + 1 + sizeof(partition), &offset, sizeof(offset));
+    return 1 + sizeof(partition) + sizeof(offset);
 }
 
 static size_t pane_id(const struct mill__join_pane *pane, char id[static ID_MAX])
@@ -161,7 +164,7 @@ static bool is_time(int64_t us)
 
 static bool load_entry(struct mill_join *join, bool is_score, struct mill_cursor *id, struct mill_cursor *c)
 {
-    struct mill_join_origin origin = {(int32_t)mill_cursor_u32(id), (int64_t)mill_cursor_u64(id)};
+    struct mill_join_origin origin = {(int32_t)be32toh(mill_cursor_u32(id)), (int64_t)be64toh(mill_cursor_u64(id))};
     int64_t time_us = mill_cursor_zigzag(c);
     uint64_t bits = is_score ? mill_cursor_u64(c) : mill_cursor_byte(c);
     double score;
