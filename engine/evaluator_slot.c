@@ -76,27 +76,23 @@ static int64_t furthest(const struct mill__watch *watch, uint32_t count)
     return most_us;
 }
 
-/* Only partitions of the source say that they sleep. A later stage sleeps where all of those do and it has come as far;
- * what joins labels goes on with the labels. */
-static bool sleeps(const struct mill__watch *watch, uint32_t contributor)
-{
-    uint32_t sources = watch->plan->stage_partitions[0];
-    int32_t partition;
-    bool all = mill__monitor_stage(watch->plan, contributor, &partition) != watch->plan->join;
-
-    for (uint32_t i = 0; i < sources; i++) {
-        all &= watch->is_idle[i];
-    }
-    return watch->is_idle[contributor] || (all && watch->progress_us[contributor] >= furthest(watch, sources));
-}
-
-/* Those that sleep count as far as the furthest. */
+/* Those that sleep count as far as the furthest. Only partitions of the source say that they sleep. A later stage
+ * sleeps where all of those do and it has come as far; what joins labels goes on with the labels. */
 static void pass_on_progress(struct mill__watch *watch)
 {
-    int64_t most_us = furthest(watch, watch->plan->contributor_count);
+    const struct mill__plan_monitor *plan = watch->plan;
+    uint32_t sources = plan->stage_partitions[0], last = plan->contributor_count;
+    int64_t source_us = furthest(watch, sources), most_us = furthest(watch, last);
+    bool all_sleep = true;
 
-    for (uint32_t i = 0; i < watch->plan->contributor_count; i++) {
-        mill_drift_monitor_progress(watch->monitor, i, sleeps(watch, i) ? most_us : watch->progress_us[i]);
+    last -= plan->join != NULL ? plan->stage_partitions[plan->stage_count - 1] : 0;
+    for (uint32_t i = 0; i < sources; i++) {
+        all_sleep &= watch->is_idle[i];
+    }
+    for (uint32_t i = 0; i < plan->contributor_count; i++) {
+        int64_t us = watch->progress_us[i];
+        bool sleeps = watch->is_idle[i] || (all_sleep && i < last && us >= source_us);
+        mill_drift_monitor_progress(watch->monitor, i, sleeps ? most_us : us);
     }
     watch->has_news = true;
 }

@@ -15,7 +15,8 @@
 #include "engine/engine_internal.h"
 #include "engine/shard_internal.h"
 
-#define WAKE_NS (10 * INT64_C(1000000000))
+#define WAKE_NS      (10 * INT64_C(1000000000))
+#define SAY_AGAIN_NS (3600 * INT64_C(1000000000)) /* so that retention does not make one that sleeps unknown */
 
 /* A partition at its end that has had no event for that long: the one place where a wall clock has a say. A run until
  * the end waits for none once it is there. */
@@ -77,7 +78,8 @@ void mill__input_announce(struct mill__input *input)
         .upstream_partition = input->number,
     };
     const struct mill__stage *stage = input->stage;
-    bool is_first = !input->has_announced;
+    int64_t now_ns = mill_clock_mono_ns();
+    bool is_due = !input->has_announced || now_ns - input->announced_ns > SAY_AGAIN_NS;
     bool has_later = stage->flow->announces && stage->index + 1 < stage->flow->stage_count;
 
     if (!has_later && stage->feed_count == 0) {
@@ -85,9 +87,10 @@ void mill__input_announce(struct mill__input *input)
     }
     origin.newest_us = mill__input_complete(input, &origin.is_idle);
     origin.is_idle &= stage->upstream_count == 0;
-    if (is_first || origin.newest_us != input->announced_us || origin.is_idle != input->announced_idle) {
+    if (is_due || origin.newest_us != input->announced_us || origin.is_idle != input->announced_idle) {
         announce(input, &origin);
         input->has_announced = true;
+        input->announced_ns = now_ns;
         input->announced_us = origin.newest_us;
         input->announced_idle = origin.is_idle;
         atomic_fetch_add_explicit(&input->shard->announced, 1, memory_order_relaxed);

@@ -85,6 +85,7 @@ struct mill__input {
     struct mill_column *label_values;       /* per feed of the stage: of the batch */
     struct mill__join_input join;           /* where scores and labels meet */
     int64_t announced_us;                   /* to later stages, with announced_idle; INT64_MIN: nothing yet */
+    int64_t announced_ns;                   /* monotonic time of that */
     bool announced_idle, has_announced;
     int64_t assigned_ns; /* monotonic */
     int64_t data_ns;     /* monotonic time of the last record, for max_idle */

@@ -16,8 +16,7 @@
 
 enum { ORDERS = 40 };
 
-/* The source of labels goes between. */
-static const char *const project_text[] = {
+static const char project_text[] =
     "project: shop\n"
     "kafka:\n"
     "  brokers: [\"${SHOP_BROKERS}\"]\n"
@@ -64,16 +63,17 @@ static const char *const project_text[] = {
     "monitors:\n"
     "  - model: fraud\n"
     "    window: 12h\n"
-    "    every: 3h\n"
-    "    reference: {rows: 10}\n"
-    "    labels: {source: ",
-    ", key: order_id, label: loss > 10, horizon: 4h}\n"};
+    "    reference: {rows: 10}\n";
 
-static void write_project(struct stream *s, const char *labels)
+/* labels: their source; NULL: the monitor has none. */
+static void write_project(struct stream *s, const char *labels, const char *every)
 {
     struct mill_buffer text = {0};
 
-    mill_buffer_printf(&text, "%s%s%s", project_text[0], labels, project_text[1]);
+    mill_buffer_printf(&text, "%s    every: %s\n", project_text, every);
+    if (labels != NULL) {
+        mill_buffer_printf(&text, "    labels: {source: %s, key: order_id, label: loss > 10, horizon: 4h}\n", labels);
+    }
     stream_write_project(s, mill_buffer_cstr(&text));
     mill_buffer_clear(&text);
 }
@@ -122,11 +122,12 @@ static void send_order(struct stream *s, int i)
     stream_send(s, "shop.events", -1, key, text);
 }
 
-static void send_label(struct stream *s, const char *topic, int i)
+/* at: in steps, as orders are numbered. */
+static void send_label(struct stream *s, const char *topic, int i, int at)
 {
     char text[160];
 
-    snprintf(text, sizeof(text), "{\"order_id\":%d,\"ts\":%lld,\"loss\":12.5}", i, BEGIN_MS + i * STEP_MS + 1000);
+    snprintf(text, sizeof(text), "{\"order_id\":%d,\"ts\":%lld,\"loss\":12.5}", i, BEGIN_MS + at * STEP_MS + 1000);
     stream_send(s, topic, i % 2, "any", text);
 }
 
@@ -145,7 +146,7 @@ static void send_orders(struct stream *s, const char *labels, int from, int to)
 {
     for (int i = from; i < to; i++) {
         send_order(s, i);
-        send_label(s, labels, i);
+        send_label(s, labels, i, i);
     }
 }
 
@@ -162,7 +163,7 @@ static void count_met(void *context, int32_t partition, const struct mill_record
     text[record->value.n] = 0;
     key = strstr(text, "\"key\":\"");
     assert_non_null(key);
-    int order = atoi(key + strlen("\"key\":\""));
+    int order = (int)strtol(key + strlen("\"key\":\""), NULL, 10);
     assert_true(order >= 0 && order < 4 * ORDERS);
     met[order]++;
 }
@@ -185,14 +186,57 @@ static void test_other_source(void **state)
 {
     struct stream *s = *state;
 
-    write_project(s, "verdicts");
+    write_project(s, "verdicts", "3h");
     send_orders(s, "shop.verdicts", 0, ORDERS);
     run(s);
     assert_met(s, 0, ORDERS - 2);
-    write_project(s, "appeals");
+    write_project(s, "appeals", "3h");
     send_orders(s, "shop.appeals", ORDERS, ORDERS + ORDERS / 2);
     run(s);
     assert_met(s, ORDERS + 1, ORDERS + ORDERS / 2 - 2);
+}
+
+/* What waited under the other length of panes is forgotten, which is said; what comes then is joined. */
+static void test_other_every(void **state)
+{
+    struct stream *s = *state;
+
+    write_project(s, "verdicts", "3h");
+    for (int i = 0; i < ORDERS; i++) {
+        send_order(s, i);
+    }
+    run(s);
+    write_project(s, "verdicts", "1h");
+    send_orders(s, "shop.verdicts", ORDERS, 2 * ORDERS);
+    run(s);
+    assert_met(s, ORDERS, 2 * ORDERS - 2);
+    write_project(s, "verdicts", "3h"); /* and back, over what the other has left */
+    send_orders(s, "shop.verdicts", 2 * ORDERS, 3 * ORDERS);
+    run(s);
+    assert_met(s, 2 * ORDERS, 3 * ORDERS - 2);
+}
+
+/* What waited when labels were switched off waits on when they are switched on again. */
+static void test_off_and_on(void **state)
+{
+    struct stream *s = *state;
+
+    write_project(s, "verdicts", "3h");
+    for (int i = 0; i < ORDERS; i++) {
+        send_order(s, i);
+    }
+    run(s);
+    write_project(s, NULL, "3h");
+    send_orders(s, "shop.verdicts", ORDERS, 2 * ORDERS);
+    run(s);
+    write_project(s, "verdicts", "3h");
+    for (int i = 0; i < ORDERS; i++) {
+        send_label(s, "shop.verdicts", i, 2 * ORDERS);
+    }
+    send_orders(s, "shop.verdicts", 2 * ORDERS, 3 * ORDERS);
+    run(s);
+    assert_met(s, 0, ORDERS);
+    assert_met(s, 2 * ORDERS, 3 * ORDERS - 2);
 }
 
 /* Says of each partition of the join that is known to have been read that it was read to there. */
@@ -210,9 +254,9 @@ static bool set_applied(void *context, struct mill_slice key, struct mill_slice 
     char *topic = text.p + strlen("input/"), *slash = strrchr(topic, '/');
     if (slash != NULL && strstr(topic, ".drift.join.") != NULL) {
         *slash = 0;
-        assert_int_equal(mill__meta_read(kv, topic, atoi(slash + 1), &meta, &err), 1);
+        assert_int_equal(mill__meta_read(kv, topic, (int32_t)strtol(slash + 1, NULL, 10), &meta, &err), 1);
         meta.applied_offset = 1000000;
-        mill__meta_write(batch, topic, atoi(slash + 1), &meta, &scratch);
+        mill__meta_write(batch, topic, (int32_t)strtol(slash + 1, NULL, 10), &meta, &scratch);
         assert_int_equal(mill_kv_write(kv, batch, &err), MILL_OK);
         mill__upstreams_clear(&meta.upstreams);
     }
@@ -230,7 +274,7 @@ static void test_topic_out_of_reach(void **state)
     struct mill_error err;
     struct mill_kv *kv;
 
-    write_project(s, "verdicts");
+    write_project(s, "verdicts", "3h");
     for (int i = 0; i < ORDERS; i++) {
         send_order(s, i);
     }
@@ -241,7 +285,7 @@ static void test_topic_out_of_reach(void **state)
         MILL_OK);
     mill_kv_close(kv);
     for (int i = 0; i < ORDERS; i++) {
-        send_label(s, "shop.verdicts", i);
+        send_label(s, "shop.verdicts", i, i);
     }
     send_orders(s, "shop.verdicts", ORDERS, 2 * ORDERS);
     run(s);
@@ -253,6 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_other_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_out_of_reach, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_every, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_off_and_on, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
