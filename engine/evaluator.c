@@ -183,12 +183,11 @@ static bool is_at_end(const struct mill__evaluator *e, bool is_sure)
     struct mill_error err;
 
     for (const struct mill__slot *slot = e->slots; slot != NULL; slot = slot->next) {
-        if (!slot->is_restored || !mill_partition_is_at_end(slot->partition) ||
-            (is_sure && mill_partition_confirm_end(slot->partition, ASK_TIMEOUT_MS, &err) <= 0)) {
+        if (!slot->is_restored || !mill_partition_is_at_end(slot->partition)) {
             return false;
         }
     }
-    return true;
+    return !is_sure || mill_consumer_confirm_end(e->consumer, ASK_TIMEOUT_MS, &err) > 0;
 }
 
 /* The shards have sent their last: what is due is said before this process leaves. */

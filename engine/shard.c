@@ -20,6 +20,8 @@ enum {
     EARLY_SHARE = 25,
 };
 
+#define STARTING_NS (10 * INT64_C(1000000000))
+
 void mill__shard_set_trouble(struct mill__shard *shard, enum mill__trouble which, bool on)
 {
     unsigned old = atomic_load_explicit(&shard->trouble, memory_order_relaxed);
@@ -229,24 +231,14 @@ static int flush_if_due(struct mill__shard *shard, struct mill_error *err)
 }
 
 /* Records may have been written that nobody has fetched yet: only the broker knows. */
-static bool confirm_end(const struct mill__shard *shard)
-{
-    struct mill_error err;
-
-    for (const struct mill__input *input = shard->inputs; input != NULL; input = input->next) {
-        if (mill_partition_confirm_end(input->partition, CONFIRM_TIMEOUT_MS, &err) <= 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void answer_confirm(struct mill__shard *shard, bool at_end)
 {
     uint32_t asked = atomic_load_explicit(&shard->engine->confirm, memory_order_relaxed);
+    struct mill_error err;
 
     if (asked != atomic_load_explicit(&shard->confirmed, memory_order_relaxed)) {
-        atomic_store_explicit(&shard->is_confirmed, at_end && confirm_end(shard), memory_order_relaxed);
+        bool is_sure = at_end && mill_consumer_confirm_end(shard->consumer, CONFIRM_TIMEOUT_MS, &err) > 0;
+        atomic_store_explicit(&shard->is_confirmed, is_sure, memory_order_relaxed);
         atomic_store_explicit(&shard->confirmed, asked, memory_order_release);
     }
 }
@@ -291,9 +283,19 @@ static void note_connection(struct mill__shard *shard)
     }
 }
 
+/* Ready once it has partitions, and has asked the stores about them. A shard that gets none is ready, too, after a
+ * while. */
+static void note_started(struct mill__shard *shard, int64_t begin_ns)
+{
+    if (shard->inputs != NULL || mill_clock_mono_ns() - begin_ns > STARTING_NS) {
+        mill__shard_set_trouble(shard, MILL__TROUBLE_STARTING, false);
+    }
+}
+
 static int run_loop(struct mill__shard *shard, struct mill_error *err)
 {
     int timeout_ms = 0;
+    int64_t begin_ns = mill_clock_mono_ns();
 
     while (!atomic_load_explicit(&shard->engine->stop, memory_order_relaxed)) {
         int ready = mill_consumer_poll(shard->consumer, timeout_ms, err);
@@ -305,6 +307,7 @@ static int run_loop(struct mill__shard *shard, struct mill_error *err)
         note_connection(shard);
         uint64_t before = atomic_load_explicit(&shard->moved, memory_order_relaxed);
         MILL_TRY(run_inputs(shard, err));
+        note_started(shard, begin_ns);
         MILL_TRY(mill_producer_poll(shard->producer, 0, err));
         MILL_TRY(mill__shard_rebuild(shard, err));
         MILL_TRY(flush_if_due(shard, err));
@@ -376,7 +379,6 @@ static int run_shard(struct mill__shard *shard, struct mill_error *err)
     MILL_TRY(open_decoders(shard, err));
     MILL_TRY(mill__shard_open_outputs(shard, err));
     MILL_TRY(open_consumer(shard, err));
-    mill__shard_set_trouble(shard, MILL__TROUBLE_STARTING, false);
     MILL_TRY(run_loop(shard, err));
     return drain(shard, err);
 }

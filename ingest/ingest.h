@@ -243,6 +243,9 @@ int mill_consumer_poll(struct mill_consumer *consumer, int timeout_ms, struct mi
 /* Wakes a poll that waits, from any thread. */
 void mill_consumer_wake(struct mill_consumer *consumer);
 bool mill_consumer_is_connected(const struct mill_consumer *consumer);
+/* Asks the broker whether all partitions are at their ends: 1 yes, 0 records are on their way. Retriable: it did not
+ * answer. */
+int mill_consumer_confirm_end(struct mill_consumer *consumer, int timeout_ms, struct mill_error *err) MILL_MUST_CHECK;
 /* Stores next offsets with the group, for lag displays only (RocksDB's applied offset is the truth). Asynchronous. */
 void mill_consumer_commit(struct mill_consumer *consumer, const struct mill_partition *partition, int64_t next_offset);
 
@@ -254,9 +257,6 @@ uint32_t mill_partition_fetch(struct mill_partition *partition, struct mill_reco
 void mill_partition_release(struct mill_partition *partition, struct mill_record *records, uint32_t count);
 /* True where everything that the broker had at the last fetch response was handed out. */
 bool mill_partition_is_at_end(const struct mill_partition *partition);
-/* Asks the broker: 1 where that is still its end, 0 where records are on their way. Retriable: it did not answer. */
-int mill_partition_confirm_end(const struct mill_partition *partition, int timeout_ms,
-                               struct mill_error *err) MILL_MUST_CHECK;
 /* The broker's end offset (high watermark) as last seen, or -1; for lag. */
 int64_t mill_partition_end_offset(const struct mill_partition *partition);
 /* Stop and start fetching (disk full, a store that is down). */

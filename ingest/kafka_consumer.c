@@ -453,6 +453,40 @@ bool mill_consumer_is_connected(const struct mill_consumer *consumer)
     return atomic_load_explicit(&consumer->client.connected, memory_order_relaxed);
 }
 
+/* The offsets that the broker's partitions end at, in one request a broker: asked for one by one, each would wait for
+ * the fetch that is on the way. */
+static int query_ends(struct mill_consumer *consumer, rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                      struct mill_error *err)
+{
+    for (unsigned i = 0; i < consumer->partition_count; i++) {
+        const struct mill_partition *partition = consumer->partitions[i];
+        rd_kafka_topic_partition_list_add(list, partition->topic_name, partition->number)->offset = RD_KAFKA_OFFSET_END;
+    }
+    rd_kafka_resp_err_t resp_err = rd_kafka_offsets_for_times(consumer->rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && resp_err == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        resp_err = list->elems[i].err;
+    }
+    return resp_err == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? MILL_OK
+               : mill_fail(err, MILL_ERETRY, "the ends of partitions are not known: %s", rd_kafka_err2str(resp_err));
+}
+
+int mill_consumer_confirm_end(struct mill_consumer *consumer, int timeout_ms, struct mill_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)consumer->partition_count);
+    bool are_there = true;
+
+    for (unsigned i = 0; i < consumer->partition_count; i++) {
+        are_there &= consumer->partitions[i]->at_end;
+    }
+    int rc = are_there && consumer->partition_count > 0 ? query_ends(consumer, list, timeout_ms, err) : MILL_OK;
+    for (int i = 0; i < list->cnt && rc == MILL_OK; i++) {
+        are_there &= list->elems[i].offset <= consumer->partitions[i]->eof_offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return rc < 0 ? rc : are_there;
+}
+
 void mill_consumer_commit(struct mill_consumer *consumer, const struct mill_partition *partition, int64_t next_offset)
 {
     if (rd_kafka_assignment_lost(consumer->rk)) {

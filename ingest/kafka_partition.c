@@ -221,22 +221,6 @@ bool mill_partition_is_at_end(const struct mill_partition *partition)
     return partition->at_end;
 }
 
-int mill_partition_confirm_end(const struct mill_partition *partition, int timeout_ms, struct mill_error *err)
-{
-    int64_t low = 0, high = 0;
-
-    if (!partition->at_end) {
-        return 0;
-    }
-    rd_kafka_resp_err_t resp_err = rd_kafka_query_watermark_offsets(partition->consumer->rk, partition->topic_name,
-                                                                    partition->number, &low, &high, timeout_ms);
-    if (resp_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return mill_fail(err, MILL_ERETRY, "the end of topic '%s' partition %" PRId32 " is not known: %s",
-                         partition->topic_name, partition->number, rd_kafka_err2str(resp_err));
-    }
-    return high <= partition->eof_offset;
-}
-
 int64_t mill_partition_end_offset(const struct mill_partition *partition)
 {
     int64_t low, high;

@@ -25,7 +25,7 @@ static const char project_text[] =
     "project: shop\n"
     "kafka:\n"
     "  brokers: [\"${SHOP_BROKERS}\"]\n"
-    "  librdkafka: {session.timeout.ms: 6000, heartbeat.interval.ms: 300}\n"
+    "  librdkafka: {session.timeout.ms: 3000, heartbeat.interval.ms: 300}\n"
     "online_store: {type: none}\n"
     "offline_store: {type: rocksdb, path: \"${SHOP_STATE}\"}\n"
     "engine: {shards: 2, flush_interval: 100ms, batch_rows: 100}\n"

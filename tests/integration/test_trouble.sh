@@ -35,6 +35,7 @@ wait_for() { # what, seconds, command...
     done
 }
 is_ready() { [ "$(ready)" = 200 ]; }
+why_is() { case "$(why)" in *"$1"*) ;; *) return 1 ;; esac }
 is_not_ready() { [ "$(ready)" = 503 ]; }
 has_scored() { [ "$(metric mill_scores_total)" -ge "$1" ]; }
 start_redis() {
@@ -66,8 +67,7 @@ wait_for "waiting for Kafka" 10 is_not_ready
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://$MILL_SERVER_LISTEN/v2/health/live")" = 200 ] || fail "not live while waiting"
 "$root/scripts/kafka" start --dir "$work/kafka" >/dev/null
 send 1 5000
-sleep 3
-[ "$(ready)" = 503 ] || fail "ready without Redis"
+wait_for "a look at Redis" 20 why_is "online store cannot be reached"
 start_redis
 wait_for "readiness" 40 is_ready
 wait_for "5000 scores" 30 has_scored 5000
