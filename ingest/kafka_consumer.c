@@ -480,8 +480,10 @@ int mill_consumer_confirm_end(struct mill_consumer *consumer, int timeout_ms, st
         are_there &= consumer->partitions[i]->at_end;
     }
     int rc = are_there && consumer->partition_count > 0 ? query_ends(consumer, list, timeout_ms, err) : MILL_OK;
-    for (int i = 0; i < list->cnt && rc == MILL_OK; i++) {
-        are_there &= list->elems[i].offset <= consumer->partitions[i]->eof_offset;
+    for (unsigned i = 0; i < consumer->partition_count && are_there && rc == MILL_OK; i++) {
+        const struct mill_partition *partition = consumer->partitions[i];
+        are_there = rd_kafka_topic_partition_list_find(list, partition->topic_name, partition->number)->offset <=
+                    partition->eof_offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
     return rc < 0 ? rc : are_there;
